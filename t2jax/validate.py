@@ -1,0 +1,87 @@
+"""Bad input is met at the door: checks in plain Python, before anything is traced.
+
+A checked number comes back as a floating JAX array. Tracers pass unchecked: inside `jit` a bad number becomes a status.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+__all__ = ["as_float", "natural", "nonnegative", "positive", "probability", "real"]
+
+
+def as_float(name: str, value: Any) -> Float[Array, "..."]:
+    """`value` as a floating JAX array of at least 32 bits; `name` is what the error message calls it."""
+    if isinstance(value, bool) or value is None or isinstance(value, str | bytes):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}") from error
+    kind = jnp.dtype(array.dtype)
+    if kind == jnp.float16 or kind == jnp.bfloat16:
+        raise TypeError(f"{name} is {kind.name}, which cannot hold FLOPs or tokens: use float32 or float64")
+    if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+        raise TypeError(f"{name} must be real numbers, got {_shown(value)} of type {kind.name}")
+    # NumPy's float64 would be truncated with a warning where x64 is off: the caller's precision decides, as for floats.
+    return jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(jnp.promote_types(kind, jnp.float32)))
+
+
+def real(name: str, value: Any) -> Float[Array, "..."]:
+    """A finite number or array of numbers."""
+    return _checked(name, value, np.isfinite, "finite")
+
+
+def positive(name: str, value: Any) -> Float[Array, "..."]:
+    """A number or array of numbers, each finite and above zero."""
+    return _checked(name, value, lambda x: np.isfinite(x) & (x > 0), "positive and finite")
+
+
+def nonnegative(name: str, value: Any) -> Float[Array, "..."]:
+    """A number or array of numbers, each finite and at least zero."""
+    return _checked(name, value, lambda x: np.isfinite(x) & (x >= 0), "zero or positive, and finite")
+
+
+def probability(name: str, value: Any) -> Float[Array, "..."]:
+    """A number or array of numbers strictly between 0 and 1."""
+    return _checked(name, value, lambda x: (x > 0) & (x < 1), "strictly between 0 and 1")
+
+
+def natural(name: str, value: Any) -> Any:
+    """A whole number ≥ 0 or an array of them, as given: NumPy where concrete, so that large counts stay exact."""
+    if isinstance(value, jax.core.Tracer):
+        return value
+    if isinstance(value, bool | str | bytes) or value is None:
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    array = np.asarray(value)
+    if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
+        raise TypeError(f"{name} must be whole numbers, got {_shown(value)}")
+    if not np.all(np.isfinite(array) & (array >= 0) & (array == np.floor(array))):
+        raise ValueError(f"{name} must be whole numbers, zero or more, got {_shown(value)}")
+    return array
+
+
+def _checked(name: str, value: Any, accepts: Any, accepted: str) -> Float[Array, "..."]:
+    array = as_float(name, value)
+    if isinstance(array, jax.core.Tracer):
+        return array
+    # Judge what was given, not its rounding: 1e39 is finite, but not in float32, and must not pass as infinity.
+    given, kept = np.asarray(value, dtype=np.float64), np.asarray(array)
+    if not np.all(accepts(given)):
+        raise ValueError(f"{name} must be {accepted}, got {_shown(value)}")
+    if not np.all(accepts(kept)):
+        raise ValueError(
+            f"{name} = {_shown(value)} does not fit {kept.dtype.name}: enable float64 (jax_enable_x64) or change units"
+        )
+    return array
+
+
+def _shown(value: Any) -> str:
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return repr(array.item())
+    bad = array if array.size <= 4 else array.ravel()[:4]
+    return f"{np.array2string(bad, separator=', ')}{'' if array.size <= 4 else '…'} (shape {array.shape})"
