@@ -17,17 +17,20 @@ def as_float(name: str, value: Any) -> Float[Array, "..."]:
     """`value` as a floating JAX array of at least 32 bits; `name` is what the error message calls it."""
     if isinstance(value, bool) or value is None or isinstance(value, str | bytes):
         raise TypeError(f"{name} must be a number, got {value!r}")
+    if isinstance(value, int):  # any size: Python's integers have no dtype of their own
+        value = float(value)
     try:
         array = value if isinstance(value, jax.Array) else np.asarray(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}") from error
-    kind = jnp.dtype(array.dtype)
+    kind = array.dtype
     if kind == jnp.float16 or kind == jnp.bfloat16:
         raise TypeError(f"{name} is {kind.name}, which cannot hold FLOPs or tokens: use float32 or float64")
     if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
         raise TypeError(f"{name} must be real numbers, got {_shown(value)} of type {kind.name}")
-    # NumPy's float64 would be truncated with a warning where x64 is off: the caller's precision decides, as for floats.
-    return jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(jnp.promote_types(kind, jnp.float32)))
+    # NumPy's float64 is cut to float32 where x64 is off, as JAX does with Python's floats: the caller's precision decides.
+    wanted = kind if jnp.issubdtype(kind, jnp.floating) else float
+    return jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(wanted))
 
 
 def real(name: str, value: Any) -> Float[Array, "..."]:
