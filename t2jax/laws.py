@@ -1,0 +1,173 @@
+"""Loss laws L(N, D): nats per token from parameters and training tokens.
+
+Every law is a quantity, and for all of them log L is convex in (log N, log D).
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from t2jax import validate
+from t2jax.allocation import Allocation, Curvature, Quantity, log_sum
+from t2jax.provenance import Provenance
+
+__all__ = ["Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "LossLaw", "Overtraining"]
+
+
+class LossLaw(Quantity):
+    """A quantity that depends on N and D alone and is a loss in nats per token."""
+
+    def loss(self, params: Any, tokens: Any) -> Float[Array, "..."]:
+        """L(N, D) in nats per token; `params` and `tokens` are numbers or arrays of shapes that broadcast."""
+        return self(Allocation(params, tokens))
+
+    @property
+    def curvature(self) -> Curvature:
+        return Curvature.CONVEX
+
+
+class Chinchilla(LossLaw):
+    """L(N, D) = E + A/N^α + B/D^β (Hoffmann et al. 2022, arXiv:2203.15556, approach 3).
+
+    E: irreducible loss in nats, ≥ 0. A, B: > 0, for N and D in units of one. alpha, beta: > 0.
+    Numbers, or arrays of one shape for an ensemble (then use `eqx.filter_vmap` over the law).
+    Raises ValueError or TypeError for anything else.
+    """
+
+    E: Float[Array, "..."]
+    A: Float[Array, "..."]
+    B: Float[Array, "..."]
+    alpha: Float[Array, "..."]
+    beta: Float[Array, "..."]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(self, E: Any, A: Any, B: Any, alpha: Any, beta: Any, *, provenance: Provenance | None = None):
+        self.E = validate.nonnegative("E", E)
+        self.A = validate.positive("A", A)
+        self.B = validate.positive("B", B)
+        self.alpha = validate.positive("alpha", alpha)
+        self.beta = validate.positive("beta", beta)
+        self.provenance = provenance
+
+    def score(self, log: Allocation) -> Float[Array, "..."]:
+        zero = jnp.zeros_like(log.params)
+        return log_sum((self.E, zero), (self.A, -self.alpha * log.params), (self.B, -self.beta * log.tokens))
+
+    def compute_optimal_exponents(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """(a, b) of N* ∝ C^a, D* ∝ C^b where 6ND = C: a = β/(α+β), b = α/(α+β)."""
+        return self.beta / (self.alpha + self.beta), self.alpha / (self.alpha + self.beta)
+
+
+class Kaplan(LossLaw):
+    """L(N, D) = [(N_c/N)^(α_N/α_D) + D_c/D]^α_D (Kaplan et al. 2020, arXiv:2001.08361, eq. 1.5).
+
+    N counts non-embedding parameters. N_c, D_c: > 0, in parameters and tokens. alpha_N, alpha_D: > 0.
+    """
+
+    N_c: Float[Array, "..."]
+    D_c: Float[Array, "..."]
+    alpha_N: Float[Array, "..."]
+    alpha_D: Float[Array, "..."]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(self, N_c: Any, D_c: Any, alpha_N: Any, alpha_D: Any, *, provenance: Provenance | None = None):
+        self.N_c = validate.positive("N_c", N_c)
+        self.D_c = validate.positive("D_c", D_c)
+        self.alpha_N = validate.positive("alpha_N", alpha_N)
+        self.alpha_D = validate.positive("alpha_D", alpha_D)
+        self.provenance = provenance
+
+    def score(self, log: Allocation) -> Float[Array, "..."]:
+        of_params = self.alpha_N / self.alpha_D * (jnp.log(self.N_c) - log.params)
+        return self.alpha_D * jnp.logaddexp(of_params, jnp.log(self.D_c) - log.tokens)
+
+
+class Overtraining(LossLaw):
+    """L = E + (a·M^η + b·M^−η)·C^−η with M = D/N and C = 6ND (Gadre et al. 2024, arXiv:2403.08540, eq. 4).
+
+    E: ≥ 0, nats. a, b, eta: > 0. At fixed over-training M it is a power law in compute; multiplied out
+    it is the Chinchilla law with A = a/6^η, B = b/6^η, α = β = 2η.
+    """
+
+    E: Float[Array, "..."]
+    a: Float[Array, "..."]
+    b: Float[Array, "..."]
+    eta: Float[Array, "..."]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(self, E: Any, a: Any, b: Any, eta: Any, *, provenance: Provenance | None = None):
+        self.E = validate.nonnegative("E", E)
+        self.a = validate.positive("a", a)
+        self.b = validate.positive("b", b)
+        self.eta = validate.positive("eta", eta)
+        self.provenance = provenance
+
+    def score(self, log: Allocation) -> Float[Array, "..."]:
+        # M^η·C^−η = (6N²)^−η and M^−η·C^−η = (6D²)^−η.
+        of_params, of_tokens = (-self.eta * (jnp.log(6.0) + 2.0 * one) for one in (log.params, log.tokens))
+        return log_sum((self.E, jnp.zeros_like(of_params)), (self.a, of_params), (self.b, of_tokens))
+
+
+class ErrorFromLoss(eqx.Module):
+    """Mean top-1 error of downstream tasks from loss: Err(L) = ε − κ·exp(−γ·L) (Gadre et al. 2024, eq. 5).
+
+    epsilon: the error at chance, in (0, 1). kappa, gamma: > 0.
+    """
+
+    epsilon: Float[Array, "..."]
+    kappa: Float[Array, "..."]
+    gamma: Float[Array, "..."]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(self, epsilon: Any, kappa: Any, gamma: Any, *, provenance: Provenance | None = None):
+        self.epsilon = validate.probability("epsilon", epsilon)
+        self.kappa = validate.positive("kappa", kappa)
+        self.gamma = validate.positive("gamma", gamma)
+        self.provenance = provenance
+
+    def __call__(self, loss_nats: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Error in [0, 1] at a loss in nats per token; broadcasts. Increasing in the loss."""
+        return self.epsilon - self.kappa * jnp.exp(-self.gamma * loss_nats)
+
+
+class DataConstrained(LossLaw):
+    """A Chinchilla law where only `unique_tokens` U are distinct and the rest are repeats (Muennighoff et al. 2023, arXiv:2305.16264).
+
+    L = E + A/N′^α + B/D′^β with the effective data D′ = U_D + U_D·R_D*·(1 − exp(−R/R_D*)), U_D = min(D, U), R = D/U_D − 1,
+    and the effective size N′ alike from U_N = min(N, N_opt(U_D)), where N_opt(U_D) is the size for which U_D tokens
+    are compute-optimal. Epochs decay in value with R_D* ≈ 15.4, excess parameters with R_N* ≈ 5.3.
+    """
+
+    law: Chinchilla
+    unique_tokens: Float[Array, "..."]
+    R_D: Float[Array, "..."]
+    R_N: Float[Array, "..."]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(
+        self, law: Chinchilla, unique_tokens: Any, R_D: Any, R_N: Any, *, provenance: Provenance | None = None
+    ):
+        if not isinstance(law, Chinchilla):
+            raise TypeError(f"DataConstrained extends a Chinchilla law, got {type(law).__name__}")
+        self.law = law
+        self.unique_tokens = validate.positive("unique_tokens", unique_tokens)
+        self.R_D = validate.positive("R_D", R_D)
+        self.R_N = validate.positive("R_N", R_N)
+        self.provenance = provenance
+
+    def score(self, log: Allocation) -> Float[Array, "..."]:
+        law = self.law
+        unique = jnp.minimum(log.tokens, jnp.log(self.unique_tokens))
+        # On 6ND = C the optimum has αA/N^α = βB/D^β: solved for N it is the size these unique tokens suffice for.
+        optimal = (jnp.log(law.alpha * law.A) - jnp.log(law.beta * law.B) + law.beta * unique) / law.alpha
+        base = jnp.minimum(log.params, optimal)
+        effective = (_effective(log.params, base, self.R_N), _effective(log.tokens, unique, self.R_D))
+        return law.score(eqx.tree_at(lambda a: (a.params, a.tokens), log, effective))
+
+
+def _effective(log_total: Array, log_unique: Array, decay: Array) -> Array:
+    """log[U + U·R*·(1 − exp(−R/R*))], R = total/U − 1 ≥ 0: repeats are worth less and less."""
+    repeats = jnp.expm1(log_total - log_unique)
+    return log_unique + jnp.log1p(-decay * jnp.expm1(-repeats / decay))

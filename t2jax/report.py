@@ -1,0 +1,39 @@
+"""Numbers and tables as people read them. Imports nothing heavy: the command line's help uses it, too."""
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["aligned", "human"]
+
+_UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+
+
+def human(value: float, digits: int = 3) -> str:
+    """7.3e9 → '7.30B', 1.5e13 → '15.0T', 1e24 → '1.00e+24', 2.5 → '2.50'; `digits` significant ones."""
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size >= 1e15 or (0 < size < 1e-3):
+        return f"{value:.{digits - 1}e}"
+    # Rounding may carry into the next unit: 999.96e6 is '1.00B', not '1000M'.
+    rounded = float(f"{value:.{digits - 1}e}")
+    for unit, letter in _UNITS:
+        if abs(rounded) >= unit:
+            return _significant(rounded / unit, digits) + letter
+    return _significant(rounded, digits)
+
+
+def _significant(value: float, digits: int) -> str:
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 1
+    return f"{value:.{max(digits - whole, 0)}f}" if abs(value) >= 1 or value == 0 else f"{value:.{digits}g}"
+
+
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+    """Rows of cells as lines with straight columns; the first column left, the others right."""
+    columns = max((len(row) for row in rows), default=0)
+    widths = [max((len(row[i]) for row in rows if i < len(row)), default=0) for i in range(columns)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(row)]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)

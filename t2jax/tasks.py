@@ -1,0 +1,112 @@
+"""The two Train-to-Test (T²) approaches: quality of solving a task at (N, D, k) (arXiv:2604.01411)."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from t2jax import validate
+from t2jax.allocation import Allocation, Curvature, Quantity, Scale, log_sum
+from t2jax.laws import LossLaw
+from t2jax.passk import BetaPassRate
+from t2jax.provenance import Provenance
+from t2jax.special import log_failure, log_odds_of_pass
+
+__all__ = ["T2Accuracy", "T2Loss"]
+
+
+class T2Loss(Quantity):
+    """Approach 1: E_i[−log pass@k_i] ≈ L(N, D, k) = L(N, D) + G/k^γ, in nats.
+
+    law: the loss law of N and D. G, gamma: > 0; at k = 1 the irreducible part is E + G.
+    With power laws and FLOP budgets this is convex in log space, with one global optimum.
+    """
+
+    law: LossLaw
+    G: Float[Array, "..."]
+    gamma: Float[Array, "..."]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(self, law: LossLaw, G: Any, gamma: Any, *, provenance: Provenance | None = None):
+        self.law = _loss_law("T2Loss", law)
+        self.G = validate.positive("G", G)
+        self.gamma = validate.positive("gamma", gamma)
+        self.provenance = provenance
+
+    def score(self, log: Allocation) -> Float[Array, "..."]:
+        return log_sum((1.0, self.law.log_value(log)), (self.G, -self.gamma * log.samples))
+
+    @property
+    def curvature(self) -> Curvature:
+        return max(Curvature.CONVEX, self.law.curvature)
+
+
+class T2Accuracy(Quantity):
+    """Approach 2: pass@k(N, D, k) of problems whose pass rates follow Beta(μν, (1−μ)ν), from the loss L(N, D).
+
+    μ = θ2 / (1 + exp(θ1·(L − θ0))), ν = exp(θ3 + θ4·L), pass@k = 1 − B(a, b+k)/B(a, b), a = μν, b = (1−μ)ν.
+
+    law: the loss law of N and D, fitted to the task's loss. theta: (θ0, θ1, θ2, θ3, θ4): the loss at half of
+    the highest mean pass rate, the steepness, the highest mean pass rate in (0, 1], log ν at L = 0, and its slope.
+    A probability: it is optimised on log odds and reported in (0, 1).
+    """
+
+    law: LossLaw
+    theta: Float[Array, "... 5"]
+    provenance: Provenance | None = eqx.field(static=True)
+
+    def __init__(self, law: LossLaw, theta: Any, *, provenance: Provenance | None = None):
+        self.law = _loss_law("T2Accuracy", law)
+        self.theta = validate.real("theta", theta if hasattr(theta, "dtype") else jnp.stack(_five(theta)))
+        if self.theta.shape[-1:] != (5,):
+            raise ValueError(f"theta must be the five numbers (θ0, …, θ4), got shape {self.theta.shape}")
+        validate.positive("theta[1], the steepness θ1,", self.theta[..., 1])
+        validate.positive("theta[2], the highest mean pass rate θ2,", self.theta[..., 2])
+        validate.nonnegative("1 − theta[2], what is left of the highest mean pass rate,", 1.0 - self.theta[..., 2])
+        self.provenance = provenance
+
+    def _log_beta(self, log: Allocation) -> tuple[Array, Array]:
+        """(log a, log b) of the Beta distribution of pass rates over problems."""
+        theta0, theta1, theta2, theta3, theta4 = (self.theta[..., i] for i in range(5))
+        loss = jnp.exp(self.law.log_value(log))
+        steep = theta1 * (loss - theta0)
+        log_nu = theta3 + theta4 * loss
+        # 1 − μ = (1 − θ2 + e^steep)/(1 + e^steep): no cancellation as μ → 1.
+        log_a = log_nu + jnp.log(theta2) + jax.nn.log_sigmoid(-steep)
+        log_b = log_nu + log_sum((1.0 - theta2, jnp.zeros_like(steep)), (1.0, steep)) - jax.nn.softplus(steep)
+        return log_a, log_b
+
+    def pass_rates(self, params: Any, tokens: Any) -> BetaPassRate:
+        """The distribution of single-sample pass rates over problems at N parameters and D tokens."""
+        log_a, log_b = self._log_beta(jax.tree.map(jnp.log, Allocation(params, tokens)))
+        return BetaPassRate(jnp.exp(log_a), jnp.exp(log_b))
+
+    def score(self, log: Allocation) -> Float[Array, "..."]:
+        log_a, log_b = self._log_beta(log)
+        return log_odds_of_pass(log_failure(jnp.exp(log_a), jnp.exp(log_b), jnp.exp(log.samples)))
+
+    @property
+    def scale(self) -> Scale:
+        return Scale.LOG_ODDS
+
+    @property
+    def curvature(self) -> Curvature:
+        return Curvature.UNKNOWN
+
+
+def _loss_law(name: str, law: Any) -> Any:
+    if not isinstance(law, Quantity):
+        raise TypeError(f"{name} takes a loss law of N and D first, for example t2jax.published('besiroglu2024'), got {law!r}")
+    return law
+
+
+def _five(theta: Any) -> list[Array]:
+    try:
+        values = list(theta)
+    except TypeError as error:
+        raise TypeError(f"theta must be the five numbers (θ0, …, θ4), got {theta!r}") from error
+    if len(values) != 5:
+        raise ValueError(f"theta must be the five numbers (θ0, …, θ4), got {len(values)}")
+    return [validate.real(f"theta[{i}]", value) for i, value in enumerate(values)]
