@@ -1,0 +1,75 @@
+"""Where coefficients come from and where they may be trusted. Loads no JAX, so that listing them is quick."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from t2jax.report import human
+
+__all__ = ["Provenance"]
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The source of a law's coefficients and the ranges of the data they were fitted on.
+
+    name: what reports call it, such as "besiroglu2024". citation: authors, year, where to find it.
+    params, tokens, samples: (smallest, largest) N, D and k fitted on; None where the law has no such variable or
+    the source does not say. convention: whether N counts all parameters or leaves out the embeddings.
+    """
+
+    name: str
+    citation: str
+    params: Range | None
+    tokens: Range | None
+    samples: Range | None = None
+    convention: Literal["total", "non-embedding"] = "total"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            given = getattr(self, field.name)
+            if field.name in ("params", "tokens", "samples") and given is not None:
+                low, high = given
+                if not 0 < low <= high < math.inf:
+                    raise ValueError(
+                        f"{field.name} of {self.name} must be (low, high) with 0 < low <= high, got {given}"
+                    )
+                object.__setattr__(self, field.name, (float(low), float(high)))
+        if self.convention not in ("total", "non-embedding"):
+            raise ValueError(f"convention of {self.name} must be 'total' or 'non-embedding', got {self.convention!r}")
+
+    def outside(self, params: float, tokens: float, samples: float = 1.0) -> list[str]:
+        """One sentence for each of N, D, k that lies outside the fitted range; an empty list within it.
+
+        Plain numbers. A solver's rounding at the edge of a range (a millionth of it) does not count.
+        """
+        sentences = []
+        for variable, value in (("params", params), ("tokens", tokens), ("samples", samples)):
+            fitted = getattr(self, variable)
+            if fitted is None:
+                continue
+            low, high = fitted
+            if value > high * (1 + 1e-6):
+                side = "above"
+            elif value < low * (1 - 1e-6):
+                side = "below"
+            else:
+                continue
+            sentences.append(f"{variable} {_short(value)} is {side} the fitted range {_span(fitted)} of {self.name}")
+        return sentences
+
+
+def _span(fitted: Range | None) -> str:
+    return "–" if fitted is None else "–".join(_short(end) for end in fitted)
+
+
+def _short(value: float) -> str:
+    """As `human`, without the zeros that carry nothing: '70M', not '70.0M'."""
+    shown = human(value)
+    digits = shown.rstrip("KMBT")
+    if "." in digits and "e" not in digits:
+        shown = digits.rstrip("0").rstrip(".") + shown[len(digits) :]
+    return shown

@@ -1,0 +1,30 @@
+"""How every test runs: float64, strict promotion, two virtual CPU devices, array types checked at run time."""
+
+import os
+from pathlib import Path
+
+# Read once, when JAX first asks for its devices. Subprocesses of a test inherit it.
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2".strip()
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# beartype checks every annotation of t2jax, array shapes included. T2JAX_TYPECHECK=0 leaves it out, to time or debug.
+if os.environ.get("T2JAX_TYPECHECK", "1") != "0":
+    install_import_hook("t2jax", "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of data and reference values: `T2JAX_SHARED`, or `shared` beside the checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("T2JAX_SHARED") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"no folder of shared data at {folder}: set T2JAX_SHARED to it")
+    return folder
