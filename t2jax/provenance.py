@@ -9,6 +9,7 @@ from t2jax.report import human
 __all__ = ["Provenance"]
 
 Range = tuple[float, float]
+_Variable = Literal["params", "tokens", "samples"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class Provenance:
         Plain numbers. A solver's rounding at the edge of a range (a millionth of it) does not count.
         """
         sentences = []
-        for variable, value in (("params", params), ("tokens", tokens), ("samples", samples)):
+        given: tuple[tuple[_Variable, float], ...] = (("params", params), ("tokens", tokens), ("samples", samples))
+        for variable, value in given:
             fitted = getattr(self, variable)
             if fitted is None:
                 continue
@@ -58,12 +60,15 @@ class Provenance:
                 side = "below"
             else:
                 continue
-            sentences.append(f"{variable} {_short(value)} is {side} the fitted range {_span(fitted)} of {self.name}")
+            sentences.append(
+                f"{variable} {_short(value)} is {side} the fitted range {self.shown(variable)} of {self.name}"
+            )
         return sentences
 
-
-def _span(fitted: Range | None) -> str:
-    return "–" if fitted is None else "–".join(_short(end) for end in fitted)
+    def shown(self, variable: _Variable) -> str:
+        """The fitted range of one variable as people read it: "70M–16B", or "–" where there is none."""
+        fitted = getattr(self, variable)
+        return "–" if fitted is None else "–".join(_short(end) for end in fitted)
 
 
 def _short(value: float) -> str:

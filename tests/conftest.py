@@ -15,9 +15,10 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# beartype checks every annotation of t2jax, array shapes included. T2JAX_TYPECHECK=0 leaves it out, to time or debug.
+# beartype checks every annotation of t2jax, array shapes included; `float` accepts an int, as for type checkers.
+# T2JAX_TYPECHECK=0 leaves it out, to time or debug.
 if os.environ.get("T2JAX_TYPECHECK", "1") != "0":
-    install_import_hook("t2jax", "beartype.beartype")
+    install_import_hook("t2jax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 
 @pytest.fixture(scope="session")
