@@ -1,8 +1,8 @@
-"""Stable special functions: the log failure of a Beta-distributed success probability, and pass@k on the log-odds scale.
+"""Stable special functions: the log failure of a Beta-distributed success probability, and the log odds of pass@k.
 
-`log_failure(a, b, k)` is minus the mixed second difference, over steps a and k, of lgamma at b. Subtracting lgammas loses
-every digit where the step is small against b, so nothing here subtracts values of one function at two points. Each
-difference is written as an expression in which the steps appear as factors:
+`log_failure(a, b, k)` is minus the mixed second difference, over steps a and k, of lgamma at b. Subtracting lgammas
+loses every digit where the steps are small against b, so nothing here subtracts values of one function at two points.
+Each difference is written as an expression in which the steps appear as factors:
 
 1. lgamma(b) = lgamma(b + m) - sum log(b + j) moves the point up to x = b + m; the sum's mixed difference is a log1p.
 2. At x, Stirling's series. Its leading part has a mixed difference made of log1p's; its tail is a polynomial in 1/x,
@@ -51,16 +51,16 @@ def log_failure_per_a(a: Any, b: Any, k: Any) -> Float[Array, "..."]:
     return log_failure_terms(*_same(a, b, k), per_a=True)
 
 
-def log_odds_of_pass(log_failure: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Log odds of pass@k, `log(pass / (1 - pass))`, from a log failure < 0 of any shape: the scale that never saturates.
+def log_odds_of_pass(log_fail: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Log odds of pass@k, `log(pass / (1 - pass))`, from `l`, a log failure < 0 of any shape. It never saturates.
 
     `log(1 - exp(l)) - l`: tends to log(-l) as pass -> 0 and to -l as pass -> 1, with finite derivatives at both ends.
     """
-    return jnp.log(-jnp.expm1(log_failure)) - log_failure
+    return jnp.log(-jnp.expm1(log_fail)) - log_fail
 
 
 def log_failure_terms(a: Any, b: Any, k: Any, *, per_a: bool = False, xp: Any = jnp) -> Any:
-    """`log_failure`, or that over a, of arrays of one shape and dtype, in NumPy or JAX (`xp`), without derivative rules."""
+    """`log_failure`, or that over a, for arrays of one shape and dtype, in NumPy or JAX (`xp`); no derivative rules."""
     moves, terms = _effort(b)
     log1p_a = (lambda p: p * _log1p_over(a * p, xp)) if per_a else (lambda p: xp.log1p(a * p))  # log(1 + a p) [/ a]
     times_a = (lambda p: p) if per_a else (lambda p: a * p)
@@ -73,8 +73,8 @@ def log_failure_terms(a: Any, b: Any, k: Any, *, per_a: bool = False, xp: Any = 
         p = p + r + (a * p) * r
     at = _Steps(b + float(moves), a, k)
     leading = times_a(xp.log1p(k * at.u1)) + k * log1p_a(at.u2) - (at.x - 0.5) * log1p_a(k * at.u0 * at.u3)
-    value0, value2, k_step, a_step, mixed = _mixed_series(at, _LGAMMA[:terms])
-    tail = at.mixed * value0 + at.a_step * k_step + at.u1 * mixed + at.k_step1 * a_step  # the mixed difference of u R(w)
+    value, k_step, a_step, mixed = _mixed_series(at, _LGAMMA[:terms])
+    tail = at.mixed * value + at.a_step * k_step + at.u1 * mixed + at.k_step1 * a_step  # mixed difference of u R(w)
     return -(log1p_a(p) + leading + times_a(tail))
 
 
@@ -94,10 +94,10 @@ class _Steps:
 
 
 def _mixed_series(at: _Steps, coefficients: tuple[float, ...], factor: bool = False) -> tuple[Any, ...]:
-    """Horner's rule for R = sum_n c_n w^n, w = u^2, and its differences: R0, R2, R0 - R2, (R2 - R3)/a, mixed/a.
+    """Horner's rule for R = sum_n c_n w^n, w = u^2, with its differences: R0, R0 - R2, (R2 - R3)/a, mixed/a.
 
-    Mixed difference of a product: `D(fg) = Df g0 + (f2-f3)(g0-g2) + f1 Dg + (f1-f3)(g2-g3)`, no two terms of which cancel
-    for decreasing convex f and g. `factor` multiplies by w once more.
+    Mixed difference of a product: `D(fg) = Df g0 + (f2-f3)(g0-g2) + f1 Dg + (f1-f3)(g2-g3)`, of which no two terms
+    cancel for decreasing convex f and g. `factor` multiplies R by w once more.
     """
     w0, w1, w2, w3 = at.u0 * at.u0, at.u1 * at.u1, at.u2 * at.u2, at.u3 * at.u3
     a_step_w, k_step_w = at.a_step * (at.u2 + at.u3), at.k_step * (at.u0 + at.u2)
@@ -109,7 +109,7 @@ def _mixed_series(at: _Steps, coefficients: tuple[float, ...], factor: bool = Fa
         mixed = mixed_w * value0 + a_step_w * k_step + w1 * mixed + k_step1_w * a_step
         k_step, a_step = k_step_w * value0 + w2 * k_step, a_step_w * value2 + w3 * a_step
         value0, value2 = c + w0 * value0, c + w2 * value2
-    return value0, value2, k_step, a_step, mixed
+    return value0, k_step, a_step, mixed
 
 
 @jax.custom_jvp

@@ -1,0 +1,106 @@
+"""Linear algebra and derivatives of a handful of variables, unrolled.
+
+Vectors are tuples of scalars and matrices tuples of rows. Under `vmap` every entry is then its own contiguous array of
+lanes and everything fuses into vector code; batched LAPACK calls on 3×3 matrices cost ten times as much.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Scalar = Any
+Vector = Sequence[Scalar]
+Matrix = Sequence[Sequence[Scalar]]
+
+
+_BARRIERS_HOLD = tuple(int(part) for part in jax.__version__.split(".")[:3]) >= (0, 11, 2)
+
+
+def once(tree: Any, count: Any) -> Any:
+    """The same floating values, computed once however many outputs they reach. `count` is any runtime number ≥ 0.
+
+    XLA's CPU fusion otherwise computes shared cheap expressions again for every output: five times the work in a Newton
+    step. Releases before 0.11.2 drop the barrier before they fuse; there a division by a one that the compiler cannot
+    see serves, as divisions are never repeated.
+    """
+    if _BARRIERS_HOLD:
+        return jax.lax.optimization_barrier(tree)
+    return jax.tree.map(lambda a: a / jnp.where(count >= 0, jnp.ones_like(a), 2.0), tree)
+
+
+def dot(u: Vector, v: Vector) -> Scalar:
+    return sum((a * b for a, b in zip(u, v, strict=True)), start=jnp.zeros_like(u[0]) if u else 0.0)
+
+
+def largest(values: Vector) -> Scalar:
+    top = values[0]
+    for value in values[1:]:
+        top = jnp.maximum(top, value)
+    return top
+
+
+def smallest(values: Vector) -> Scalar:
+    return -largest([-value for value in values])
+
+
+def gradients(fn: Callable[[Vector], Vector], x: Vector) -> tuple[Vector, Matrix]:
+    """Values of fn: Rⁿ → Rᵐ and, row by row, the gradients of its outputs."""
+    values, push = jax.linearize(fn, tuple(x))
+    columns = [push(_unit(x, i)) for i in range(len(x))]
+    return values, [list(row) for row in zip(*columns, strict=True)]
+
+
+def second_order(fn: Callable[[Vector], Vector], x: Vector, weights: Vector) -> tuple[Vector, Matrix, Matrix]:
+    """Values and gradients of fn: Rⁿ → Rᵐ, and the Hessian of the weighted sum of its outputs."""
+    n = len(x)
+
+    def first(point: Vector) -> Any:
+        values, rows = gradients(fn, point)
+        return [dot(weights, column) for column in zip(*rows, strict=True)], (values, rows)
+
+    (_, (values, rows)), push = jax.linearize(first, tuple(x))
+    hessian = [push(_unit(x, i))[0] for i in range(n)]
+    return values, rows, hessian
+
+
+def factor(matrix: Matrix, floor: Scalar) -> tuple[Matrix, Vector]:
+    """L and 1/D of LDLᵀ for a symmetric matrix; of an indefinite one, of a positive definite neighbour.
+
+    A negative pivot changes its sign and none is smaller than `floor`, so that a Newton step from the factors descends.
+    """
+    n = len(matrix)
+    lower: list[list[Scalar]] = [[0.0] * n for _ in range(n)]
+    pivots: list[Scalar] = []
+    inverse: list[Scalar] = []
+    for j in range(n):
+        pivot = matrix[j][j]
+        for k in range(j):
+            pivot = pivot - lower[j][k] ** 2 * pivots[k]
+        pivots.append(jnp.maximum(jnp.abs(pivot), floor))
+        inverse.append(1.0 / pivots[j])
+        for i in range(j + 1, n):
+            rest = matrix[i][j]
+            for k in range(j):
+                rest = rest - lower[i][k] * lower[j][k] * pivots[k]
+            lower[i][j] = rest * inverse[j]
+    return lower, inverse
+
+
+def solve_factored(factors: tuple[Matrix, Vector], rhs: Vector) -> Vector:
+    lower, inverse = factors
+    n = len(rhs)
+    y = list(rhs)
+    for i in range(n):
+        for k in range(i):
+            y[i] = y[i] - lower[i][k] * y[k]
+    y = [a * b for a, b in zip(y, inverse, strict=True)]
+    for i in reversed(range(n)):
+        for k in range(i + 1, n):
+            y[i] = y[i] - lower[k][i] * y[k]
+    return y
+
+
+def _unit(x: Vector, i: int) -> Vector:
+    return tuple(jnp.ones_like(a) if j == i else jnp.zeros_like(a) for j, a in enumerate(x))

@@ -1,0 +1,196 @@
+"""The optimum as a differentiable function of the problem's numbers, by the implicit function theorem.
+
+`optimum` searches without derivatives; its derivative rule solves the linearised KKT conditions of the active set at
+the solution. The rule is itself written in terms of `optimum`, so derivatives of every order, forward and reverse,
+follow from it. Batches are searched in pieces that stay in cache, each until its own slowest lane is done.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
+from t2jax.optimize.interior import Box, Point, solve, solve_active
+from t2jax.optimize.problem import FAR, Problem
+from t2jax.optimize.starts import STARTS, relevant, spread
+
+LANES = 8192
+"""Lanes searched together: their working set stays in a core's cache."""
+
+
+class Optimum(NamedTuple):
+    """Where the search ended. `x` and `multipliers` carry derivatives; the rest are flags and figures, as floats."""
+
+    x: Vector
+    multipliers: Vector
+    active: Vector
+    at_lower: Vector
+    at_upper: Vector
+    relevant: Vector
+    residual: Scalar
+    violation: Scalar
+    unbounded: Scalar
+    steps: Scalar
+
+
+def find(problem: Problem, start: Any) -> Optimum:
+    """The optimum of a problem whose floating leaves are all of one dtype, searched from `start` (log scalars)."""
+    arrays, static = eqx.partition((problem, tuple(start)), eqx.is_inexact_array)
+    leaves, treedef = jax.tree.flatten(arrays)
+    return _optimum(partial(_restore, treedef, static), leaves)
+
+
+def _restore(treedef: Any, static: Any, leaves: Any) -> tuple[Problem, Vector]:
+    return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _optimum(restore: Any, leaves: list[Any]) -> Optimum:
+    return _in_pieces(lambda leaves: _search(*restore(leaves)), leaves)
+
+
+@_optimum.defjvp
+def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Optimum]:
+    (leaves,), (leaf_tangents,) = primals, tangents
+    found = _optimum(restore, leaves)
+    x, lam = found.x, found.multipliers
+    n, m = len(x), len(lam)
+
+    def conditions(leaves: list[Any]) -> tuple[Vector, Vector, Vector, Vector]:
+        """Slopes of the Lagrangian, constraints and bounds as functions of the problem at the solution's x and λ."""
+        problem, _ = restore(leaves)
+        (_, *g), (df, *dg) = gradients(problem.functions(), x)
+        slopes = [df[i] + dot(lam, [row[i] for row in dg]) if m else df[i] for i in range(n)]
+        lower, upper = problem.bounds()
+        return slopes, g, lower, upper
+
+    _, (slopes, g, lower, upper) = jax.jvp(conditions, (leaves,), (leaf_tangents,))
+    _, (_, *rows), hessian = second_order(restore(leaves)[0].functions(), x, [jnp.ones_like(x[0]), *lam])
+
+    held = [
+        jnp.where(found.at_upper[i] > 0, upper[i], jnp.where(found.at_lower[i] > 0, lower[i], 0.0)) for i in range(n)
+    ]
+    free = [(a + b == 0) & (r > 0) for a, b, r in zip(found.at_lower, found.at_upper, found.relevant, strict=True)]
+    active = [a > 0 for a in found.active]
+    of_x = [-slopes[i] - dot(hessian[i], held) for i in range(n)]
+    of_g = [-g[c] - dot(rows[c], held) for c in range(m)]
+    dx, dlam = solve_active(hessian, rows, active, free, of_x, of_g, refinements=3)
+    dx = [jnp.where(f, a, h) for f, a, h in zip(free, dx, held, strict=True)]
+    zeros = jax.tree.map(jnp.zeros_like, found)
+    return found, zeros._replace(x=tuple(dx), multipliers=tuple(dlam))
+
+
+def _search(problem: Problem, start: Vector) -> Optimum:
+    """One problem, without derivatives."""
+    functions = problem.functions()
+    lower, upper = problem.bounds()
+    crossed = largest([low - high for low, high in zip(lower, upper, strict=True)])
+    tiny = 100 * float(jnp.finfo(start[0].dtype).eps)
+    start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
+    matters = relevant(functions, [start, [a + 1.0 for a in start]])
+    free = [(high - low > tiny) & r for low, high, r in zip(lower, upper, matters, strict=True)]
+    # What nothing depends on rests at its lower bound; where it has none, at one, and is reported as zero.
+    start = [
+        jnp.where(r, a, jnp.where(low > -FAR, low, 0.0)) for a, low, r in zip(start, lower, matters, strict=True)
+    ]
+    box = Box(tuple(lower), tuple(upper), tuple(free))
+
+    if problem.convex:
+        point = solve(functions, box, tuple(start))
+    else:
+        points = jax.vmap(lambda x: solve(functions, box, x))(tuple(spread(functions, box, start)))
+        point = _best(points)
+
+    slopes = _slopes(functions, point)
+    pinned = [~f & r for f, r in zip(free, matters, strict=True)]
+    at_upper = [a | (p & (s < 0)) for a, p, s in zip(point.at_upper, pinned, slopes, strict=True)]
+    at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, slopes, strict=True)]
+    dtype = start[0].dtype
+    as_float = partial(jax.tree.map, lambda a: a.astype(dtype))
+    return Optimum(
+        x=point.x,
+        multipliers=point.multipliers,
+        active=as_float(point.active),
+        at_lower=as_float(tuple(at_lower)),
+        at_upper=as_float(tuple(at_upper)),
+        relevant=as_float(tuple(matters)),
+        residual=point.residual,
+        violation=jnp.maximum(point.violation, crossed),
+        unbounded=as_float(_unbounded(functions, box, point)),
+        steps=point.steps.astype(dtype),
+    )
+
+
+def _slopes(functions: Any, point: Point) -> Vector:
+    _, (df, *dg) = gradients(functions, point.x)
+    lam = point.multipliers
+    return [df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(point.x))]
+
+
+def _best(points: Point) -> Point:
+    """Of several solutions the feasible one of least value; if none is feasible, the least violated one."""
+    tolerance = _tolerance(points.value.dtype)
+    feasible = points.violation <= tolerance
+    value = jnp.where(feasible & (points.residual <= 1e3 * tolerance), points.value, points.value + 1.0)
+    cost = jnp.where(feasible, jnp.arctan(value), 10.0 + points.violation)
+    pick = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
+    return jax.tree.map(lambda a: a[pick], points)
+
+
+def _tolerance(dtype: Any) -> float:
+    return 1e-8 if dtype == jnp.float64 else 1e-3
+
+
+def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
+    """Does the solution lie at the end of the world, or would the objective still gain from going there?"""
+    far = jnp.zeros_like(point.value, dtype=bool)
+    tolerance = _tolerance(point.value.dtype)
+    for i, a in enumerate(point.x):
+        for end, edge in ((box.lower[i], -FAR), (box.upper[i], FAR)):
+            open_ended = box.free[i] & (end == edge)
+            moved = tuple(jnp.where(i == j, edge * (1 - 1e-3), b) for j, b in enumerate(point.x))
+            f, *g = functions(moved)
+            allowed = largest([jnp.zeros_like(f), *g]) <= tolerance
+            far |= open_ended & ((jnp.abs(a - edge) < 3.0) | (allowed & (f <= point.value)))
+    return far
+
+
+def _in_pieces(fn: Any, leaves: list[Any]) -> Any:
+    """fn(leaves), and under `vmap` fn of each lane in pieces of at most LANES lanes."""
+
+    @jax.custom_batching.custom_vmap
+    def one(leaves: list[Any]) -> Any:
+        return fn(leaves)
+
+    @one.def_vmap
+    def _(size: int, batched: list[bool], leaves: list[Any]) -> Any:
+        (batched,) = batched if isinstance(batched, tuple) else (batched,)
+        lanes = [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(leaves, batched, strict=True)]
+        out = many(lanes)
+        return out, jax.tree.map(lambda _: True, out)
+
+    @jax.custom_batching.custom_vmap
+    def many(lanes: list[Any]) -> Any:
+        size = lanes[0].shape[0]
+        if size <= LANES:
+            return jax.vmap(fn)(lanes)
+        pieces = -(-size // LANES)
+        # The last lane again fills the last piece: it is a problem like the others, and its repeats are cut off.
+        padded = [jnp.concatenate([a, jnp.broadcast_to(a[-1:], (pieces * LANES - size, *a.shape[1:]))]) for a in lanes]
+        stacked = [a.reshape(pieces, LANES, *a.shape[1:]) for a in padded]
+        out = jax.lax.map(jax.vmap(fn), stacked)
+        return jax.tree.map(lambda a: a.reshape(pieces * LANES, *a.shape[2:])[:size], out)
+
+    @many.def_vmap
+    def _(size: int, batched: list[bool], lanes: list[Any]) -> Any:
+        (batched,) = batched if isinstance(batched, tuple) else (batched,)
+        full = [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(lanes, batched, strict=True)]
+        inner = full[0].shape[1]
+        out = many([a.reshape(size * inner, *a.shape[2:]) for a in full])
+        out = jax.tree.map(lambda a: a.reshape(size, inner, *a.shape[1:]), out)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return one(leaves)

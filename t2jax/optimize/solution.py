@@ -1,0 +1,121 @@
+"""What comes back: the allocation, its value, prices and slacks of the constraints, and how it went."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from t2jax.allocation import Allocation
+from t2jax.provenance import Provenance
+from t2jax.report import aligned, human
+
+__all__ = ["NoSolution", "Solution", "Status"]
+
+
+class Status(eqx.Enumeration):
+    """How a solve ended. The values are the messages."""
+
+    solved = "solved"
+    infeasible = "infeasible: no allocation satisfies all constraints"
+    unbounded = "unbounded: nothing limits the allocation; add a budget or a bound"
+    not_converged = "not converged: the optimality conditions are not met to tolerance"
+    not_finite = "not finite: the objective or a constraint is NaN or infinite at the allocation found"
+
+
+class NoSolution(RuntimeError):
+    """A single solve that has no answer to give. `.solution` holds where it ended, with its status."""
+
+    def __init__(self, message: str, solution: "Solution"):
+        super().__init__(message)
+        self.solution = solution
+
+
+class Solution(eqx.Module):
+    """The optimum of a problem, or of a batch of them (then every array has the batch's leading axes).
+
+    allocation: the decision, N, D, k. value: the objective there, in its own unit.
+    shadow_prices: for each constraint, d value / d log limit: what the value gains if the limit grows by a factor e.
+    slacks: for each constraint, log(limit / used) for `<=` and log(reached / limit) for `>=`; 0 where it binds.
+    limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
+    scales. steps: Newton steps taken. status, ok: how it ended. A failed lane of a batch is NaN, its neighbours whole.
+    """
+
+    allocation: Any
+    value: Float[Array, "..."]
+    shadow_prices: tuple[Float[Array, "..."], ...]
+    slacks: tuple[Float[Array, "..."], ...]
+    limits: tuple[Float[Array, "..."], ...]
+    status: Any
+    steps: Int[Array, "..."]
+    residual: Float[Array, "..."]
+    objective_label: str = eqx.field(static=True)
+    constraint_labels: tuple[str, ...] = eqx.field(static=True)
+    provenances: tuple[Provenance, ...] = eqx.field(static=True)
+
+    @property
+    def ok(self) -> Bool[Array, "..."]:
+        """Did it end in an optimum?"""
+        return self.status == Status.solved
+
+    @property
+    def extrapolations(self) -> tuple[str, ...]:
+        """One sentence for each of N, D, k outside the range that a law was fitted on. For a single solution."""
+        if not isinstance(self.allocation, Allocation):
+            return ()
+        where = [float(a) for a in (self.allocation.params, self.allocation.tokens, self.allocation.samples)]
+        return tuple(sentence for source in self.provenances for sentence in source.outside(*where))
+
+    @property
+    def in_fit_range(self) -> Bool[Array, "..."]:
+        """Are N, D and k inside the range that every law was fitted on? For batches, too."""
+        inside = jnp.ones(jnp.shape(self.value), bool)
+        if not isinstance(self.allocation, Allocation):
+            return inside
+        for source in self.provenances:
+            for name in ("params", "tokens", "samples"):
+                if (fitted := getattr(source, name)) is not None:
+                    value = getattr(self.allocation, name)
+                    inside &= (value >= fitted[0] * (1 - 1e-6)) & (value <= fitted[1] * (1 + 1e-6))
+        return inside
+
+    def __str__(self) -> str:
+        if isinstance(self.value, jax.core.Tracer):
+            return f"Solution(minimum of {self.objective_label}, traced)"
+        shape = np.shape(self.value)
+        if shape:
+            count, solved = int(np.prod(shape)), int(np.sum(np.asarray(self.ok)))
+            return f"{count:,} solutions of shape {shape} for {self.objective_label}: {solved:,} solved"
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        rows = [[self.objective_label, _number(self.value)]]
+        if isinstance(self.allocation, Allocation):
+            a = self.allocation
+            named = (("params", a.params), ("tokens", a.tokens), ("samples", a.samples))
+            rows += [[name, _number(value)] for name, value in (*named, ("tokens per param", a.tokens_per_param))]
+        else:
+            for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
+                rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
+        text = [self.status._value if hasattr(self.status, "_value_") else str(_message(self.status)), aligned(rows)]
+        if self.constraint_labels:
+            header = ["constraint", "limit", "slack", "d value / d log limit"]
+            table = [
+                [label, _number(limit), "binds" if abs(float(slack)) < 1e-6 else f"{float(slack):.3g}", f"{float(price):.4g}"]
+                for label, limit, slack, price in zip(
+                    self.constraint_labels, self.limits, self.slacks, self.shadow_prices, strict=True
+                )
+            ]
+            text.append(aligned([header, *table]))
+        text += [f"  note: {sentence}" for sentence in self.extrapolations]
+        return text
+
+
+def _number(value: Any) -> str:
+    return human(float(value), 4)
+
+
+def _message(status: Any) -> str:
+    return Status[status]

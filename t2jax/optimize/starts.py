@@ -1,0 +1,78 @@
+"""Where the search begins: one point for a convex problem, several well spread ones for any other.
+
+Optima lie where something binds. So candidates from a low-discrepancy sequence slide along the diagonal (all variables
+by the same factor) until the worst constraint just holds, and the best of them start the search.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest
+from t2jax.optimize.interior import Box, Functions
+
+CANDIDATES = 36
+STARTS = 4
+_WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
+
+
+def relevant(functions: Functions, points: list[Vector]) -> list[Scalar]:
+    """For each variable: does anything change with it, at any of the points?"""
+    n = len(points[0])
+    moves = [jnp.zeros_like(points[0][0], dtype=bool)] * n
+    for point in points:
+        _, rows = gradients(functions, point)
+        moves = [a | (largest([jnp.abs(row[i]) for row in rows]) != 0.0) for i, a in enumerate(moves)]
+    return moves
+
+
+def spread(functions: Functions, box: Box, first: Vector) -> list[Vector]:
+    """STARTS starting points, each the best of its share of the candidates; `first` is one of the candidates.
+
+    Returned as vectors with a leading axis of STARTS, to be mapped over.
+    """
+    n, dtype = len(first), first[0].dtype
+    low = [jnp.where(a > -80.0, a, jnp.maximum(a, _WINDOW[0])) for a in box.lower]
+    high = [jnp.maximum(jnp.where(b < 80.0, b, jnp.minimum(b, _WINDOW[1])), a + 1e-3) for a, b in zip(low, box.upper, strict=True)]
+    shares = _kronecker(n, CANDIDATES - 1)
+    drawn = [
+        jnp.concatenate([first[i][None], low[i] + (high[i] - low[i]) * jnp.asarray(shares[i], dtype)]) for i in range(n)
+    ]
+
+    def candidate(point: Vector) -> tuple[Vector, Scalar]:
+        point = _slide(functions, box, tuple(point))
+        f, *g = functions(point)
+        # Any constraint still violated weighs more than any difference in the objective.
+        cost = f + 1e3 * largest([jnp.zeros_like(f), *g])
+        return point, jnp.where(jnp.isfinite(cost), cost, jnp.inf)
+
+    points, costs = jax.vmap(candidate)(drawn)
+    picks = jnp.argmin(costs.reshape(CANDIDATES // STARTS, STARTS), axis=0) * STARTS + jnp.arange(STARTS)
+    return [jnp.take(a, picks) for a in points]
+
+
+def _slide(functions: Functions, box: Box, x: Vector) -> Vector:
+    """Move along the diagonal to where the most violated (or least slack) constraint is zero: three Newton steps."""
+    one = tuple(jnp.where(free, 1.0, 0.0).astype(a.dtype) for a, free in zip(x, box.free, strict=True))
+
+    def clip(x: Vector) -> Vector:
+        return tuple(jnp.clip(a, low, high) for a, low, high, _ in zip(x, *box, strict=True))
+
+    def newton(_: int, x: Vector) -> Vector:
+        values, slopes = jax.jvp(functions, (x,), (one,))
+        worst, slope = jnp.asarray(-jnp.inf, x[0].dtype), jnp.zeros_like(x[0])
+        for g, d in zip(values[1:], slopes[1:], strict=True):
+            worst, slope = jnp.where(g > worst, g, worst), jnp.where(g > worst, d, slope)
+        safe = jnp.where(jnp.abs(slope) > 1e-3, slope, 1.0)
+        step = jnp.where(jnp.abs(slope) > 1e-3, jnp.clip(-worst / safe, -20.0, 20.0), 0.0)
+        step = jnp.where(jnp.isfinite(step), step, 0.0)
+        return clip(tuple(a + step * b for a, b in zip(x, one, strict=True)))
+
+    return jax.lax.fori_loop(0, 3, newton, clip(x))
+
+
+def _kronecker(n: int, count: int) -> list[list[float]]:
+    """`count` points of the generalised golden-ratio sequence in [0, 1)ⁿ, one list per dimension."""
+    ratio = 1.5
+    for _ in range(50):  # the positive root of r^(n+1) = r + 1
+        ratio = (1.0 + ratio) ** (1.0 / (n + 1))
+    return [[(0.5 + (j + 1) * ratio ** -(i + 1)) % 1.0 for j in range(count)] for i in range(n)]
