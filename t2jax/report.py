@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 __all__ = ["aligned", "human"]
 
-_UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+_UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
 
 def human(value: float, digits: int = 3) -> str:
-    """7.3e9 → '7.30B', 1.5e13 → '15.0T', 1e24 → '1.00e+24', 2.5 → '2.50'; `digits` significant ones."""
+    """7.3e9 → '7.30B', 1.5e13 → '15.0T', 1e24 → '1.00e+24', 2755.7 → '2,760'; `digits` significant ones."""
     if not math.isfinite(value):
         return str(value)
     size = abs(value)
@@ -24,8 +24,10 @@ def human(value: float, digits: int = 3) -> str:
 
 
 def _significant(value: float, digits: int) -> str:
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 1
-    return f"{value:.{max(digits - whole, 0)}f}" if abs(value) >= 1 or value == 0 else f"{value:.{digits}g}"
+    if abs(value) < 1:
+        return f"{value:.{digits}g}"
+    whole = len(str(int(abs(value))))
+    return f"{value:,.{max(digits - whole, 0)}f}"
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:

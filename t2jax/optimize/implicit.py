@@ -132,28 +132,29 @@ def _slopes(functions: Any, point: Point) -> Vector:
 
 def _best(points: Point) -> Point:
     """Of several solutions the feasible one of least value; if none is feasible, the least violated one."""
-    tolerance = _tolerance(points.value.dtype)
-    feasible = points.violation <= tolerance
-    value = jnp.where(feasible & (points.residual <= 1e3 * tolerance), points.value, points.value + 1.0)
+    limit = tolerance(points.value.dtype)
+    feasible = points.violation <= limit
+    value = jnp.where(feasible & (points.residual <= 1e3 * limit), points.value, points.value + 1.0)
     cost = jnp.where(feasible, jnp.arctan(value), 10.0 + points.violation)
     pick = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
     return jax.tree.map(lambda a: a[pick], points)
 
 
-def _tolerance(dtype: Any) -> float:
+def tolerance(dtype: Any) -> float:
+    """The largest KKT residual, and violation of a constraint on its log scale, that counts as solved."""
     return 1e-8 if dtype == jnp.float64 else 1e-3
 
 
 def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
     """Does the solution lie at the end of the world, or would the objective still gain from going there?"""
     far = jnp.zeros_like(point.value, dtype=bool)
-    tolerance = _tolerance(point.value.dtype)
+    limit = tolerance(point.value.dtype)
     for i, a in enumerate(point.x):
         for end, edge in ((box.lower[i], -FAR), (box.upper[i], FAR)):
             open_ended = box.free[i] & (end == edge)
             moved = tuple(jnp.where(i == j, edge * (1 - 1e-3), b) for j, b in enumerate(point.x))
             f, *g = functions(moved)
-            allowed = largest([jnp.zeros_like(f), *g]) <= tolerance
+            allowed = largest([jnp.zeros_like(f), *g]) <= limit
             far |= open_ended & ((jnp.abs(a - edge) < 3.0) | (allowed & (f <= point.value)))
     return far
 
@@ -166,10 +167,8 @@ def _in_pieces(fn: Any, leaves: list[Any]) -> Any:
         return fn(leaves)
 
     @one.def_vmap
-    def _(size: int, batched: list[bool], leaves: list[Any]) -> Any:
-        (batched,) = batched if isinstance(batched, tuple) else (batched,)
-        lanes = [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(leaves, batched, strict=True)]
-        out = many(lanes)
+    def _(size: int, batched: list[Any], leaves: list[Any]) -> Any:
+        out = many(_lanes(size, batched[0], leaves))
         return out, jax.tree.map(lambda _: True, out)
 
     @jax.custom_batching.custom_vmap
@@ -185,12 +184,15 @@ def _in_pieces(fn: Any, leaves: list[Any]) -> Any:
         return jax.tree.map(lambda a: a.reshape(pieces * LANES, *a.shape[2:])[:size], out)
 
     @many.def_vmap
-    def _(size: int, batched: list[bool], lanes: list[Any]) -> Any:
-        (batched,) = batched if isinstance(batched, tuple) else (batched,)
-        full = [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(lanes, batched, strict=True)]
+    def _(size: int, batched: list[Any], lanes: list[Any]) -> Any:
+        full = _lanes(size, batched[0], lanes)
         inner = full[0].shape[1]
         out = many([a.reshape(size * inner, *a.shape[2:]) for a in full])
         out = jax.tree.map(lambda a: a.reshape(size, inner, *a.shape[1:]), out)
         return out, jax.tree.map(lambda _: True, out)
 
     return one(leaves)
+
+
+def _lanes(size: int, batched: list[bool], leaves: list[Any]) -> list[Any]:
+    return [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(leaves, batched, strict=True)]

@@ -67,7 +67,8 @@ class Problem(eqx.Module):
 
     objective: Quantity
     constraints: tuple[Constraint, ...]
-    implied: dict[str, Any]
+    implied: tuple[tuple[str, float], ...] = eqx.field(static=True)
+    held: dict[str, Any]
     layout: Layout
     maximise: bool = eqx.field(static=True)
 
@@ -104,7 +105,7 @@ class Problem(eqx.Module):
         n, dtype = self.layout.size, self.dtype
         lower = [jnp.asarray(-FAR, dtype)] * n
         upper = [jnp.asarray(FAR, dtype)] * n
-        for name, limit in self.implied.items():
+        for name, limit in self.implied:
             index = self.layout.index(name)
             if index is not None:
                 lower[index] = jnp.log(jnp.asarray(limit, dtype))
@@ -115,7 +116,18 @@ class Problem(eqx.Module):
                     upper[i] = jnp.minimum(upper[i], limit)
                 else:
                     lower[i] = jnp.maximum(lower[i], limit)
+        for name, value in self.held.items():
+            # NaN holds at nothing: a range that is empty.
+            i, log_value = self.layout.index(name), jnp.log(value)
+            lower[i] = jnp.where(jnp.isnan(value), FAR, log_value)
+            upper[i] = jnp.where(jnp.isnan(value), -FAR, log_value)
         return lower, upper
+
+    def hold(self, name: str, value: Any) -> "Problem":
+        """The same problem with one coordinate fixed."""
+        return Problem(
+            self.objective, self.constraints, self.implied, {**self.held, name: value}, self.layout, self.maximise
+        )
 
     def functions(self) -> Callable[[Vector], Vector]:
         """x → (f, g_1, …, g_m) in logarithms x: f is to be minimised, g ≤ 0."""

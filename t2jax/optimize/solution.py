@@ -51,9 +51,11 @@ class Solution(eqx.Module):
     status: Any
     steps: Int[Array, "..."]
     residual: Float[Array, "..."]
+    violation: Float[Array, "..."]
     objective_label: str = eqx.field(static=True)
     constraint_labels: tuple[str, ...] = eqx.field(static=True)
     provenances: tuple[Provenance, ...] = eqx.field(static=True)
+    maximised: bool = eqx.field(static=True)
 
     @property
     def ok(self) -> Bool[Array, "..."]:
@@ -81,6 +83,14 @@ class Solution(eqx.Module):
                     inside &= (value >= fitted[0] * (1 - 1e-6)) & (value <= fitted[1] * (1 + 1e-6))
         return inside
 
+    @property
+    def reason(self) -> str:
+        """In words how it ended. For a single solution."""
+        message = Status[self.status]
+        if bool(self.status == Status.infeasible):
+            message += f"; the nearest found misses one by a factor of {human(float(jnp.exp(self.violation)))}"
+        return message
+
     def __str__(self) -> str:
         if isinstance(self.value, jax.core.Tracer):
             return f"Solution(minimum of {self.objective_label}, traced)"
@@ -99,7 +109,7 @@ class Solution(eqx.Module):
         else:
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
                 rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
-        text = [self.status._value if hasattr(self.status, "_value_") else str(_message(self.status)), aligned(rows)]
+        text = [f"{'maximum' if self.maximised else 'minimum'} of {self.objective_label}: {self.reason}", aligned(rows)]
         if self.constraint_labels:
             header = ["constraint", "limit", "slack", "d value / d log limit"]
             table = [
@@ -115,7 +125,3 @@ class Solution(eqx.Module):
 
 def _number(value: Any) -> str:
     return human(float(value), 4)
-
-
-def _message(status: Any) -> str:
-    return Status[status]

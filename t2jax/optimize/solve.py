@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
-from t2jax.optimize.dense import Vector, dot, gradients, smallest
-from t2jax.optimize.implicit import Optimum, find
+from t2jax.optimize.dense import Vector, dot, gradients
+from t2jax.optimize.implicit import Optimum, find, tolerance
 from t2jax.optimize.problem import FAR, Bound, Layout, Problem
 from t2jax.optimize.solution import NoSolution, Solution, Status
 
@@ -68,50 +68,129 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
         if not isinstance(constraint, Constraint):
             raise TypeError(f"subject_to takes constraints such as train <= 1e24, got {constraint!r}")
     decision = Allocation(1e9, 2e10, 16.0) if start is None else start
-    implied = type(decision).lower_bounds() if hasattr(type(decision), "lower_bounds") else {}
+    implied = tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
     decision = jax.tree.map(lambda leaf: validate.positive("start", leaf), decision)
     if integer and not hasattr(decision, "samples"):
         raise TypeError(f"integer_samples needs a decision with samples, got {type(decision).__name__}")
 
-    problem = Problem(quantity, constraints, implied, Layout.of(decision), maximise)
+    problem = Problem(quantity, constraints, implied, {}, Layout.of(decision), maximise)
     dtype = problem.dtype if start is None else jnp.promote_types(problem.dtype, jax.tree.leaves(decision)[0].dtype)
     problem = jax.tree.map(lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a, problem)
     log_start = tuple(jnp.log(a.astype(dtype)) for a in problem.layout.flat(decision))
-    solution = _run(problem, log_start, integer)
+    solution = Solution(
+        **_run(problem, log_start, integer),
+        limits=tuple(c.limit for c in problem.constraints),
+        objective_label=quantity.label,
+        constraint_labels=tuple(c.label for c in constraints),
+        provenances=tuple(dict.fromkeys(p for q in (quantity, *(c.quantity for c in constraints)) for p in q.provenances())),
+        maximised=maximise,
+    )
     if throw and not _traced(solution):
         _raise_unless_solved(solution)
     return solution
 
 
 @eqx.filter_jit
-def _run(problem: Problem, log_start: Vector, integer: bool) -> Solution:
+def _run(problem: Problem, log_start: Vector, integer: bool) -> dict[str, Any]:
     if integer:
-        problem = _with_integer_samples(problem, log_start)
+        problem = _with_whole_samples(problem, log_start)
     return _report(problem, find(problem, log_start))
 
 
-def _with_integer_samples(problem: Problem, log_start: Vector) -> Problem:
-    """The problem with k held at its best whole number: next to the real optimum, tried with N and D optimal for each."""
+def _with_whole_samples(problem: Problem, log_start: Vector) -> Problem:
+    """The problem with k held at its best whole number, among those beside the real optimum and the smallest allowed.
+
+    For a convex problem the best value is convex in k, so a neighbour of the real optimum is the best whole k.
+    """
     index = problem.layout.index("samples")
     if index is None:
         raise TypeError("integer_samples needs samples to be a single number")
-    lower, upper = (bounds[index] for bounds in problem.bounds())
-    real = jax.lax.stop_gradient(find(problem, log_start).x[index])
-    eps = 10 * float(jnp.finfo(real.dtype).eps)
-    least, most = jnp.ceil(jnp.exp(lower) * (1 - eps)), jnp.floor(jnp.exp(upper) * (1 + eps))
-    below = jnp.floor(jnp.exp(real) * (1 + eps))
-    candidates = jnp.clip(jnp.stack([below - 1.0, below, below + 1.0, below + 2.0]), least, jnp.maximum(least, most))
+    problem_lower, problem_upper = (bounds[index] for bounds in problem.bounds())
+    real = find(problem, log_start).x[index]
+    slack = 10 * float(jnp.finfo(real.dtype).eps)
+    least = jnp.ceil(jnp.exp(problem_lower) * (1 - slack))
+    most = jnp.floor(jnp.exp(problem_upper) * (1 + slack))
+    below = jnp.floor(jnp.exp(real) * (1 + slack))
+    candidates = jnp.clip(jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, least]), least, jnp.maximum(least, most))
 
-    def held(k: Any) -> Problem:
-        return eqx.tree_at(lambda p: p.implied, problem, {**problem.implied, "samples": k}), k
+    def cost(k: Any) -> Any:
+        held = problem.hold("samples", k)
+        found = find(held, log_start)
+        f = held.functions()(found.x)[0]
+        return jnp.where(found.violation <= tolerance(f.dtype), f, jnp.inf)
 
-    raise NotImplementedError
+    best = candidates[jnp.argmin(jax.vmap(cost)(candidates))]
+    # No whole number between the bounds: held between them, the problem has no solution, which its status says.
+    return jax.lax.stop_gradient(problem.hold("samples", jnp.where(least <= most, best, jnp.nan)))
+
+
+def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
+    """Everything a person or a derivative wants to know of an optimum, as a function of x, λ and the problem."""
+    x, lam = found.x, found.multipliers
+    (f, *g), (df, *dg) = gradients(problem.functions(), x)
+    slopes = [df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(x))]
+    lower, upper = problem.bounds()
+    scale, sign = problem.objective.scale, -1.0 if problem.maximise else 1.0
+    value, value_per_score = jax.jvp(scale.to_value, (sign * f,), (jnp.ones_like(f),))
+
+    prices, slacks = [], []
+    taken = [jnp.zeros_like(f)] * (2 * len(x))
+    for kind, constraint in zip(problem.sorted()[0], problem.constraints, strict=True):
+        if isinstance(kind, Bound):
+            i, side = kind.index, 2 * kind.index + kind.upper
+            bound = (upper if kind.upper else lower)[i]
+            # Of bounds that coincide the first one bears the price.
+            holds = (found.at_upper if kind.upper else found.at_lower)[i] * (kind.log_limit == bound) * (1.0 - taken[side])
+            taken[side] = taken[side] + holds
+            multiplier = -slopes[i] * holds if kind.upper else slopes[i] * holds
+            per_log_limit = 1.0
+            room = kind.log_limit - x[i] if kind.upper else x[i] - kind.log_limit
+        else:
+            # The limit enters on the quantity's scale: d score / d log limit is 1, or 1/(1 − limit) for log odds.
+            per_log_limit = 1.0 if constraint.quantity.scale is Scale.LOG else 1.0 / (1.0 - constraint.limit)
+            multiplier = lam[kind]
+            log_used = constraint.quantity.log_value(problem.layout.tree(x))
+            room = (jnp.log(constraint.limit) - log_used) * (1.0 if constraint.upper else -1.0)
+        # Raising an upper limit lowers the score that is minimised, raising a lower limit raises it.
+        gain = multiplier * per_log_limit * (-1.0 if constraint.upper else 1.0)
+        prices.append(sign * value_per_score * gain)
+        slacks.append(room)
+
+    limit = tolerance(f.dtype)
+    finite = jnp.isfinite(f) & jnp.isfinite(found.residual)
+    for one in g:
+        finite &= jnp.isfinite(one)
+    status = Status.where(found.residual <= limit, Status.solved, Status.not_converged)
+    status = Status.where(found.unbounded > 0, Status.unbounded, status)
+    status = Status.where(found.violation > limit, Status.infeasible, status)
+    status = Status.where(finite, status, Status.not_finite)
+    solved = status == Status.solved
+
+    def shown(a: Any) -> Any:
+        return jnp.where(solved, a, jnp.nan)
+
+    logs = problem.layout.tree(x)
+    used = problem.layout.tree([a > 0 for a in found.relevant])
+    floor = problem.layout.tree([jnp.where(low > -FAR, jnp.exp(low), 0.0) for low in lower])
+    allocation = jax.tree.map(lambda log, u, low: shown(jnp.where(u, jnp.exp(log), low)), logs, used, floor)
+    for name, held in problem.held.items():
+        allocation = eqx.tree_at(lambda a, name=name: getattr(a, name), allocation, shown(held))
+    return dict(
+        allocation=allocation,
+        value=shown(value),
+        shadow_prices=tuple(shown(a) for a in prices),
+        slacks=tuple(shown(a) for a in slacks),
+        status=status,
+        steps=found.steps.astype(jnp.int32),
+        residual=found.residual,
+        violation=found.violation,
+    )
 
 
 def _raise_unless_solved(solution: Solution) -> None:
     if solution.value.ndim or bool(solution.ok):
         return
-    raise NoSolution(solution.explanation(), solution)
+    raise NoSolution(solution.reason, solution)
 
 
 def _traced(tree: Any) -> bool:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from t2jax.provenance import Provenance
-from t2jax.published import list_published, published
+from t2jax.literature import list_published, published
 
 ROWS = {row.name: row for row in list_published()}
 
@@ -253,7 +253,7 @@ def test_the_table_is_aligned():
 
 def test_listing_loads_neither_jax_nor_numpy():
     code = (
-        "import sys, t2jax.published as p; print(p.list_published()); "
+        "import sys, t2jax.literature as p; print(p.list_published()); "
         "assert not {'jax', 'numpy', 'equinox'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

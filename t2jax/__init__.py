@@ -1,0 +1,67 @@
+"""t2jax: how to spend compute on a language model, from training run to solved task, as a differentiable optimisation.
+
+Given budgets, choose parameters N, training tokens D and samples per query k together. See `minimize`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from t2jax.allocation import Allocation, Quantity, params, quantity, samples, tokens
+    from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+    from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
+    from t2jax.optimize import NoSolution, Solution, Status, maximize, minimize
+    from t2jax.passk import BetaPassRate, pass_at_k
+    from t2jax.literature import list_published, published
+    from t2jax.tasks import T2Accuracy, T2Loss
+
+# Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
+_HOME = {
+    "t2jax.allocation": ("Allocation", "Quantity", "params", "quantity", "samples", "tokens"),
+    "t2jax.costs": ("InferenceFLOPs", "TrainingFLOPs"),
+    "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
+    "t2jax.optimize": ("NoSolution", "Solution", "Status", "maximize", "minimize"),
+    "t2jax.passk": ("BetaPassRate", "pass_at_k"),
+    "t2jax.literature": ("list_published", "published"),
+    "t2jax.tasks": ("T2Accuracy", "T2Loss"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Allocation",
+    "BetaPassRate",
+    "Chinchilla",
+    "DataConstrained",
+    "ErrorFromLoss",
+    "InferenceFLOPs",
+    "Kaplan",
+    "NoSolution",
+    "Overtraining",
+    "Quantity",
+    "Solution",
+    "Status",
+    "T2Accuracy",
+    "T2Loss",
+    "TrainingFLOPs",
+    "list_published",
+    "maximize",
+    "minimize",
+    "params",
+    "pass_at_k",
+    "published",
+    "quantity",
+    "samples",
+    "tokens",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 't2jax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
