@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity, Scale, log_sum
+from t2jax.fusion import once
 from t2jax.laws import LossLaw
 from t2jax.passk import BetaPassRate
 from t2jax.provenance import Provenance
@@ -70,7 +71,7 @@ class T2Accuracy(Quantity):
     def _log_beta(self, log: Allocation) -> tuple[Array, Array]:
         """(log a, log b) of the Beta distribution of pass rates over problems."""
         theta0, theta1, theta2, theta3, theta4 = (self.theta[..., i] for i in range(5))
-        loss = jnp.exp(self.law.log_value(log))
+        loss = once(jnp.exp(self.law.log_value(log)))
         steep = theta1 * (loss - theta0)
         log_nu = theta3 + theta4 * loss
         # 1 − μ = (1 − θ2 + e^steep)/(1 + e^steep): no cancellation as μ → 1.
@@ -84,7 +85,7 @@ class T2Accuracy(Quantity):
         return BetaPassRate(jnp.exp(log_a), jnp.exp(log_b))
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
-        log_a, log_b = self._log_beta(log)
+        log_a, log_b = once(self._log_beta(log))
         return log_odds_of_pass(log_failure(jnp.exp(log_a), jnp.exp(log_b), jnp.exp(log.samples)))
 
     @property

@@ -15,21 +15,6 @@ Vector = Sequence[Scalar]
 Matrix = Sequence[Sequence[Scalar]]
 
 
-_BARRIERS_HOLD = tuple(int(part) for part in jax.__version__.split(".")[:3]) >= (0, 11, 2)
-
-
-def once(tree: Any, count: Any) -> Any:
-    """The same floating values, computed once however many outputs they reach. `count` is any runtime number ≥ 0.
-
-    XLA's CPU fusion otherwise computes shared cheap expressions again for every output: five times the work in a Newton
-    step. Releases before 0.11.2 drop the barrier before they fuse; there a division by a one that the compiler cannot
-    see serves, as divisions are never repeated.
-    """
-    if _BARRIERS_HOLD:
-        return jax.lax.optimization_barrier(tree)
-    return jax.tree.map(lambda a: a / jnp.where(count >= 0, jnp.ones_like(a), 2.0), tree)
-
-
 def dot(u: Vector, v: Vector) -> Scalar:
     return sum((a * b for a, b in zip(u, v, strict=True)), start=jnp.zeros_like(u[0]) if u else 0.0)
 

@@ -104,10 +104,9 @@ def _search(problem: Problem, start: Vector) -> Optimum:
         points = jax.vmap(lambda x: solve(functions, box, x))(tuple(spread(functions, box, start)))
         point = _best(points)
 
-    slopes = _slopes(functions, point)
     pinned = [~f & r for f, r in zip(free, matters, strict=True)]
-    at_upper = [a | (p & (s < 0)) for a, p, s in zip(point.at_upper, pinned, slopes, strict=True)]
-    at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, slopes, strict=True)]
+    at_upper = [a | (p & (s < 0)) for a, p, s in zip(point.at_upper, pinned, point.slopes, strict=True)]
+    at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, point.slopes, strict=True)]
     dtype = start[0].dtype
     as_float = partial(jax.tree.map, lambda a: a.astype(dtype))
     return Optimum(
@@ -122,12 +121,6 @@ def _search(problem: Problem, start: Vector) -> Optimum:
         unbounded=as_float(_unbounded(functions, box, point)),
         steps=point.steps.astype(dtype),
     )
-
-
-def _slopes(functions: Any, point: Point) -> Vector:
-    _, (df, *dg) = gradients(functions, point.x)
-    lam = point.multipliers
-    return [df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(point.x))]
 
 
 def _best(points: Point) -> Point:
@@ -147,15 +140,21 @@ def tolerance(dtype: Any) -> float:
 
 def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
     """Does the solution lie at the end of the world, or would the objective still gain from going there?"""
-    far = jnp.zeros_like(point.value, dtype=bool)
     limit = tolerance(point.value.dtype)
-    for i, a in enumerate(point.x):
-        for end, edge in ((box.lower[i], -FAR), (box.upper[i], FAR)):
-            open_ended = box.free[i] & (end == edge)
-            moved = tuple(jnp.where(i == j, edge * (1 - 1e-3), b) for j, b in enumerate(point.x))
-            f, *g = functions(moved)
-            allowed = largest([jnp.zeros_like(f), *g]) <= limit
-            far |= open_ended & ((jnp.abs(a - edge) < 3.0) | (allowed & (f <= point.value)))
+    ends = [(i, edge) for i in range(len(point.x)) for edge in (-FAR, FAR)]
+
+    def gains(moved: Vector) -> Scalar:
+        f, *g = functions(moved)
+        return (largest([jnp.zeros_like(f), *g]) <= limit) & (f <= point.value)
+
+    moved = [
+        jnp.stack([jnp.full_like(a, edge * (1 - 1e-3)) if i == j else a for j, edge in ends]) for i, a in enumerate(point.x)
+    ]
+    better = jax.vmap(gains)(tuple(moved))
+    far = jnp.zeros_like(point.value, dtype=bool)
+    for at, (i, edge) in enumerate(ends):
+        open_ended = box.free[i] & ((box.lower[i] if edge < 0 else box.upper[i]) == edge)
+        far |= open_ended & ((jnp.abs(point.x[i] - edge) < 3.0) | better[at])
     return far
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from t2jax.fusion import once
 from t2jax.optimize.dense import (
     Matrix,
     Scalar,
@@ -22,7 +23,6 @@ from t2jax.optimize.dense import (
     factor,
     gradients,
     largest,
-    once,
     second_order,
     solve_factored,
 )
@@ -40,13 +40,14 @@ class Box(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Variables, multipliers ≥ 0 of the constraints, what is active, and how well the KKT conditions hold."""
+    """Variables, multipliers ≥ 0 of the constraints, what is active, slopes of the Lagrangian, and how well KKT holds."""
 
     x: Vector
     multipliers: Vector
     active: Vector
     at_lower: Vector
     at_upper: Vector
+    slopes: Vector
     value: Scalar
     residual: Scalar
     violation: Scalar
@@ -106,8 +107,7 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
 def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     x, s, lam = state.x, state.slack, state.multipliers
     n, m = len(x), len(s)
-    steps = state.steps
-    (f, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]), steps)
+    (f, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
     down = [jnp.where(free, a - low, 1.0) for a, low, _, free in zip(x, *box, strict=True)]
     up = [jnp.where(free, high - a, 1.0) for a, _, high, free in zip(x, *box, strict=True)]
     zl = [jnp.where(free, z, 0.0) for z, free in zip(state.below, box.free, strict=True)]
@@ -128,8 +128,8 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     matrix = _add_outer(hessian, ratios, dg)
     for i in range(n):
         matrix[i][i] = matrix[i][i] + zl[i] / down[i] + zu[i] / up[i]
-    matrix, rhs, mu, gap = once((*_hold(matrix, rhs, box.free), mu, gap), steps)
-    dx = once(_newton(matrix, rhs, eps), steps)
+    matrix, rhs, mu, gap = once((*_hold(matrix, rhs, box.free), mu, gap))
+    dx = once(_newton(matrix, rhs, eps))
 
     length = largest([jnp.abs(a) for a in dx])
     within = jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-30))
@@ -141,10 +141,10 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     boundary = jnp.maximum(0.99, 1.0 - gap)
     primal = _fraction([*s, *down, *up], [*ds, *dx, *(-a for a in dx)], boundary)
     dual_fraction = _fraction([*lam, *zl, *zu], [*dlam, *dzl, *dzu], boundary)
-    primal, dual_fraction = once((primal, dual_fraction), steps)
+    primal, dual_fraction = once((primal, dual_fraction))
 
     new_x = [a + primal * d for a, d in zip(x, dx, strict=True)]
-    new_x, (new_f, *new_g) = once((new_x, functions(tuple(new_x))), steps)
+    new_x, (new_f, *new_g) = once((new_x, functions(tuple(new_x))))
     # Where the constraint holds with room to spare its slack is simply that room: then g + s = 0 to the last bit.
     new_s = [jnp.where(-new_g[c] > 0.01 * s[c], -new_g[c], s[c] + primal * ds[c]) for c in range(m)]
     new_lam, new_zl, new_zu = (
@@ -161,7 +161,7 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
         growth = growth * (new / old)
     missed = [jnp.abs(new_g[c] + new_s[c]) - jnp.abs(g[c] + s[c]) for c in range(m)]
     change = new_f - f - mu * jnp.log(growth) + penalty * dot(missed, [jnp.ones_like(f)] * m)
-    better = once(change, steps) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)
+    better = once(change) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)
 
     moved = primal * within * length
     grown = jnp.where(within < 1.0, 2.0 * state.radius, jnp.maximum(state.radius, moved))
@@ -179,7 +179,7 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
         radius=radius,
         last_step=jnp.where(better, jnp.minimum(primal, dual_fraction) * within, 0.0),
         residual=error,
-        steps=steps + 1,
+        steps=state.steps + 1,
     )
 
 
@@ -250,10 +250,10 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
 
     def newton(_: Any, point: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
         x, lam = point
-        (_, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]), state.steps)
+        (_, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
         slopes = [df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(x))]
         dx, dlam = solve_active(hessian, dg, active, free, [-a for a in slopes], [-a for a in g])
-        dx, dlam = once((dx, dlam), state.steps)
+        dx, dlam = once((dx, dlam))
         return (
             tuple(a + b for a, b in zip(x, dx, strict=True)),
             tuple(jnp.where(a, b + c, 0.0) for a, b, c in zip(active, lam, dlam, strict=True)),
@@ -263,17 +263,17 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
         jnp.where(a, low, jnp.where(b, high, v)) for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)
     )
     sharp = jax.lax.fori_loop(0, 2, newton, (on_bounds, tuple(jnp.where(a, b, 0.0) for a, b in zip(active, lam, strict=True))))
-    polished, rough = (
-        once(_kkt(functions, box, *point, at_lower, at_upper), state.steps) for point in (sharp, (x, lam))
-    )
-    better = polished[1] <= rough[1]
-    value, residual, violation = (jnp.where(better, a, b) for a, b in zip(polished, rough, strict=True))
+    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), sharp, (x, lam))
+    checks = once(jax.vmap(lambda point: _kkt(functions, box, *point, at_lower, at_upper))(both))
+    better = checks[1][0] <= checks[1][1]
+    (x, lam), (value, residual, violation, slopes) = jax.tree.map(lambda a: jnp.where(better, a[0], a[1]), (both, checks))
     return Point(
-        x=tuple(jnp.where(better, a, b) for a, b in zip(sharp[0], x, strict=True)),
-        multipliers=tuple(jnp.where(better, a, b) for a, b in zip(sharp[1], lam, strict=True)),
+        x=x,
+        multipliers=lam,
         active=active,
         at_lower=at_lower,
         at_upper=at_upper,
+        slopes=slopes,
         value=value,
         residual=residual,
         violation=violation,
@@ -283,17 +283,18 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
 
 def _kkt(
     functions: Functions, box: Box, x: Vector, lam: Vector, at_lower: Vector, at_upper: Vector
-) -> tuple[Scalar, Scalar, Scalar]:
-    """(f, largest violation of the KKT conditions, largest violation of the constraints), on the scales of f and g.
+) -> tuple[Scalar, Scalar, Scalar, Vector]:
+    """(f, largest violation of the KKT conditions, of the constraints, slopes of the Lagrangian), on f's and g's scales.
 
     Stationarity counts relative to the largest multiplier: with a price of 1e4 an eps in g is 1e4 eps in the slope.
     """
     (f, *g), (df, *dg) = gradients(functions, tuple(x))
     zero = jnp.zeros_like(f)
-    wrong = [zero]
+    wrong, slopes = [zero], []
     violation = zero
     for i, (a, low, high, free) in enumerate(zip(x, *box, strict=True)):
         slope = df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i]
+        slopes.append(slope)
         # At a lower bound the objective may rise into the box, at an upper one it may fall.
         slope = jnp.where(at_lower[i], jnp.maximum(-slope, 0.0), jnp.where(at_upper[i], jnp.maximum(slope, 0.0), jnp.abs(slope)))
         wrong.append(jnp.where(free, slope, 0.0))
@@ -301,4 +302,4 @@ def _kkt(
     violation = largest([violation, *g])
     wrong += [-a for a in lam] + [jnp.minimum(jnp.abs(a), jnp.abs(b)) for a, b in zip(lam, g, strict=True)]
     residual = jnp.maximum(largest(wrong) / largest([jnp.ones_like(f), *lam]), violation)
-    return f, residual, violation
+    return f, residual, violation, tuple(slopes)

@@ -11,18 +11,15 @@ from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest
 from t2jax.optimize.interior import Box, Functions
 
 CANDIDATES = 36
-STARTS = 4
+STARTS = 3
 _WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
 
 
 def relevant(functions: Functions, points: list[Vector]) -> list[Scalar]:
     """For each variable: does anything change with it, at any of the points?"""
-    n = len(points[0])
-    moves = [jnp.zeros_like(points[0][0], dtype=bool)] * n
-    for point in points:
-        _, rows = gradients(functions, point)
-        moves = [a | (largest([jnp.abs(row[i]) for row in rows]) != 0.0) for i, a in enumerate(moves)]
-    return moves
+    stacked = tuple(jnp.stack(values) for values in zip(*points, strict=True))
+    _, rows = jax.vmap(lambda x: gradients(functions, x))(stacked)
+    return [jnp.any(largest([jnp.abs(row[i]) for row in rows]) != 0.0) for i in range(len(stacked))]
 
 
 def spread(functions: Functions, box: Box, first: Vector) -> list[Vector]:
