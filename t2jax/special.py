@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["log_failure", "log_failure_per_a", "log_failure_terms", "log_odds_of_pass"]
+__all__ = ["expm1_over", "log_failure", "log_failure_per_a", "log_failure_terms", "log_odds_of_pass"]
 
 # lgamma(x) = (x - 1/2) log x - x + log(2 pi)/2 + u * sum_n _LGAMMA[n] w^n   with u = 1/x, w = u^2
 # digamma(x) = log x - u/2 - w * sum_n _DIGAMMA[n] w^n                       (NIST DLMF 5.11.1, 5.11.2)
@@ -51,6 +51,16 @@ def log_failure_per_a(a: Any, b: Any, k: Any) -> Float[Array, "..."]:
     return log_failure_terms(*_same(a, b, k), per_a=True)
 
 
+def expm1_over(y: Float[Array, "..."]) -> Float[Array, "..."]:
+    """(exp(y) - 1) / y of any shape, smooth at 0, where it is 1."""
+    small = abs(y) < 1 / 16
+    near, far = jnp.where(small, y, 0.0), jnp.where(small, 1.0, y)
+    series = 1.0
+    for n in range(10, 1, -1):  # 1 + y/2 (1 + y/3 (1 + ...)); next: y^10 / 11! < 1e-19
+        series = 1.0 + near / n * series
+    return jnp.where(small, series, jnp.expm1(far) / far)
+
+
 def log_odds_of_pass(log_fail: Float[Array, "..."]) -> Float[Array, "..."]:
     """Log odds of pass@k, `log(pass / (1 - pass))`, from `l`, a log failure < 0 of any shape. It never saturates.
 
@@ -66,10 +76,10 @@ def log_failure_terms(a: Any, b: Any, k: Any, *, per_a: bool = False, xp: Any = 
     times_a = (lambda p: p) if per_a else (lambda p: a * p)
 
     # 1 + a p = prod_j (1 + a r_j), built without ever adding the 1: a single log1p for all moves.
-    p = 0.0
+    p, both = 0.0, a + k
     for j in range(moves):
         x = b + float(j)
-        r = k / (x * (x + (a + k)))
+        r = k / (x * (x + both))
         p = p + r + (a * p) * r
     at = _Steps(b + float(moves), a, k)
     leading = times_a(xp.log1p(k * at.u1)) + k * log1p_a(at.u2) - (at.x - 0.5) * log1p_a(k * at.u0 * at.u3)
@@ -141,10 +151,10 @@ def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, A
 
 def _mixed_digamma_terms(a: Array, b: Array, k: Array) -> Array:
     moves, terms = _effort(b)
-    moved = 0.0
+    moved, both = 0.0, a + k
     for j in range(moves):
         x = b + float(j)
-        moved = moved + (k / (x * (x + (a + k)))) * (1.0 / (x + a) + 1.0 / (x + k))
+        moved = moved + (k / (x * (x + both))) * ((x + x + both) / ((x + a) * (x + k)))
     at = _Steps(b + float(moves), a, k)
     tail = _mixed_series(at, _DIGAMMA[:terms], factor=True)[-1]
     return a * (moved + 0.5 * at.mixed + tail) + jnp.log1p(a * k * at.u0 * at.u3)
@@ -167,21 +177,21 @@ def _digamma_step(y: Array, t: Array) -> Array:
 
 def _log1p_over(y: Any, xp: Any) -> Any:
     """log(1 + y) / y, smooth at 0: near it by 2 atanh(z) with z = y / (2 + y)."""
-    small = abs(y) < 0.25
+    small = abs(y) < 1 / 16
     near, far = xp.where(small, y, 0.0), xp.where(small, 1.0, y)
     z = near / (2.0 + near)
-    series, z2 = 0.0, z * z
-    for n in range(10, -1, -1):  # z^22/23 < 1e-18
-        series = 1.0 / (2 * n + 1) + z2 * series
+    series, z2 = 1 / 11, z * z
+    for c in (1 / 9, 1 / 7, 1 / 5, 1 / 3, 1.0):  # next: z^12 / 13 < 1e-18
+        series = c + z2 * series
     return xp.where(small, 2.0 / (2.0 + near) * series, xp.log1p(far) / far)
 
 
 def _effort(x: Any) -> tuple[int, int]:
-    """Moves up and terms of Stirling's series: enough for the dtype's last digits at any x > 0."""
+    """Moves up and terms of Stirling's series: what is cut off is below the dtype's resolution at any x > 0."""
     return (8, 6) if x.dtype == jnp.float64 else (4, 3)
 
 
 def _same(*values: Any) -> list[Array]:
-    # A Python number must not turn float32 arrays into float64, nor trip strict promotion.
-    dtype = jnp.result_type(float, *values)
+    # The floating arrays decide: neither a Python number nor an integer array turns float32 into float64.
+    dtype = jnp.result_type(float, *(v for v in values if jnp.issubdtype(jnp.result_type(v), jnp.floating)))
     return jnp.broadcast_arrays(*(jnp.asarray(v, dtype=dtype) for v in values))
