@@ -191,7 +191,7 @@ def _effort(x: Any) -> tuple[int, int]:
     return (8, 6) if x.dtype == jnp.float64 else (4, 3)
 
 
-def _same(*values: Any) -> list[Array]:
+def _same(*values: Any) -> tuple[Array, ...]:
     # The floating arrays decide: neither a Python number nor an integer array turns float32 into float64.
     dtype = jnp.result_type(float, *(v for v in values if jnp.issubdtype(jnp.result_type(v), jnp.floating)))
-    return jnp.broadcast_arrays(*(jnp.asarray(v, dtype=dtype) for v in values))
+    return tuple(jnp.broadcast_arrays(*(jnp.asarray(v, dtype=dtype) for v in values)))
