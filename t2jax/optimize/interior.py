@@ -224,20 +224,32 @@ def solve_active(
     rows = [[jnp.where(active[c] & free[i], rows[c][i], 0.0) for i in range(n)] for c in range(m)]
     of_g = [jnp.where(a, b, 0.0) for a, b in zip(active, of_g, strict=True)]
     hessian, of_x = _hold(hessian, of_x, free)
-    matrix = _add_outer(hessian, [stiffness * jnp.ones_like(of_x[0])] * m, rows)
-    scale = largest([jnp.abs(matrix[i][i]) for i in range(n)])
-    factors = factor(matrix, eps * scale)
+    columns = [[row[i] for row in rows] for i in range(n)]
 
-    dx, dlam = [jnp.zeros_like(a) for a in of_x], [jnp.zeros_like(a) for a in of_g]
-    for _ in range(1 + refinements):
-        columns = [[row[i] for row in rows] for i in range(n)]
-        left_x = [of_x[i] - dot(hessian[i], dx) - dot(dlam, columns[i]) for i in range(n)] if m else of_x
-        left_g = [of_g[c] - dot(rows[c], dx) for c in range(m)]
-        pulled = [left_x[i] + stiffness * dot(left_g, columns[i]) for i in range(n)] if m else left_x
-        more = solve_factored(factors, pulled)
-        dlam = [dlam[c] + stiffness * (dot(rows[c], more) - left_g[c]) for c in range(m)]
-        dx = [a + b for a, b in zip(dx, more, strict=True)] if m else more
-    return dx, dlam
+    def matvec(point: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
+        dx, dlam = point
+        along = [dot(hessian[i], dx) + (dot(dlam, columns[i]) if m else 0.0) for i in range(n)]
+        # A multiplier that is not active stays zero.
+        across = [jnp.where(active[c], dot(rows[c], dx), dlam[c]) for c in range(m)]
+        return tuple(along), tuple(across)
+
+    def condensed(_: Any, rhs: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
+        matrix = _add_outer(hessian, [stiffness * jnp.ones_like(of_x[0])] * m, rows)
+        scale = largest([jnp.abs(matrix[i][i]) for i in range(n)])
+        factors = factor(matrix, eps * scale)
+        dx, dlam = jax.tree.map(jnp.zeros_like, rhs)
+        for _ in range(1 + refinements):
+            left_x, left_g = jax.tree.map(lambda a, b: a - b, rhs, matvec((dx, dlam)))
+            pulled = [left_x[i] + (stiffness * dot(left_g, columns[i]) if m else 0.0) for i in range(n)]
+            more = solve_factored(factors, pulled)
+            rise = [stiffness * (dot(rows[c], more) - left_g[c]) for c in range(m)]
+            dlam = tuple(jnp.where(active[c], dlam[c] + rise[c], 0.0) for c in range(m))
+            dx = tuple(a + b for a, b in zip(dx, more, strict=True))
+        return dx, dlam
+
+    # The derivative of a solution is a solution: differentiating the refinements would lose what they gain.
+    rhs = (tuple(of_x), tuple(of_g))
+    return jax.lax.custom_linear_solve(matvec, rhs, condensed, condensed, symmetric=True)
 
 
 def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
