@@ -124,16 +124,17 @@ class BetaPassRate(eqx.Module):
     def _samples(self, k: Any) -> Array:
         checked = validate.positive("k", k)
         if not isinstance(checked, jax.core.Tracer):
-            _refuse(np.asarray(checked) < 1, "k must be 1 or more, got {}", np.asarray(checked))
+            given = np.asarray(k, dtype=np.float64)
+            _refuse(given < 1, "k must be 1 or more, got {}", given)
         floating = hasattr(k, "dtype") and jnp.issubdtype(k.dtype, jnp.floating)
         return checked if floating else checked.astype(self.a.dtype)
 
 
-def _refuse(wrong: np.ndarray, message: str, *values: np.ndarray) -> None:
+def _refuse(wrong: Any, message: str, *values: np.ndarray) -> None:
     """Raise a ValueError that names the first wrong entry and where it is."""
     if not np.any(wrong):
         return
-    index = np.unravel_index(np.argmax(wrong), wrong.shape)
+    index = np.unravel_index(np.argmax(wrong), np.shape(wrong))
     shown = (f"{value[index]:.15g}" for value in values)
     where = f" (at index {', '.join(str(i) for i in index)})" if index else ""
     raise ValueError(message.format(*shown) + where)
