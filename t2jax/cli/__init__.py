@@ -1,0 +1,83 @@
+"""The command line, `t2jax plan` and `t2jax list`: exit status 0 answered, 1 no solution, 2 bad usage.
+
+Help and lists load neither JAX nor NumPy; a plan runs on the CPU in float64, whatever the machine.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+__all__ = ["main"]
+
+ANSWERED, NO_SOLUTION, BAD_USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. argv: what follows `t2jax`, by default what was typed."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        print(f"t2jax {_version()}")
+        return ANSWERED
+    try:
+        import tyro  # noqa: F401
+    except ModuleNotFoundError:
+        return _complain('the command line needs tyro: pip install "t2jax[cli]"')
+    from t2jax.cli import options
+
+    try:
+        command = options.parse(words)
+        if isinstance(command, options.List):
+            return _list(command)
+        return _plan(options.checked(command))
+    except options.UsageError as error:
+        return _complain(str(error))
+    except SystemExit as end:  # tyro's, after it has printed help or what is wrong
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `t2jax list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ANSWERED
+
+
+def _plan(plan: Any) -> int:
+    # One small problem: an accelerator would take longer to wake up than to solve it.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import jax
+
+    with jax.enable_x64(True):
+        from t2jax.cli.plan import answer
+
+        said = {"version": _version(), "command": "plan", **answer(plan)}
+    if plan.json:
+        print(json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False))
+    elif said["reason"] is None:
+        from t2jax.cli.plan_text import plan_text
+
+        print(plan_text(said))
+    if said["reason"] is None:
+        return ANSWERED
+    print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)
+    return NO_SOLUTION
+
+
+def _list(command: Any) -> int:
+    from t2jax.cli import listing
+
+    print(listing.as_json() if command.json else listing.as_text())
+    return ANSWERED
+
+
+def _complain(message: str) -> int:
+    print(f"t2jax: {message}", file=sys.stderr)
+    return BAD_USAGE
+
+
+def _version() -> str:
+    try:
+        return metadata.version("t2jax")
+    except metadata.PackageNotFoundError:
+        return "not installed"

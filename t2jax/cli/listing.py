@@ -1,0 +1,70 @@
+"""`t2jax list`: the published laws and tasks as a table, or as JSON with their coefficients."""
+
+import json
+from typing import Any
+
+from t2jax.cli.coefficients import LAWS, TASKS
+from t2jax.literature import Published, list_published
+
+__all__ = ["as_json", "as_text"]
+
+
+def as_text() -> str:
+    """Tasks, laws, and what plan cannot use, each with the range it was fitted on."""
+    rows = list_published()
+    blocks = [
+        ("Tasks: t2jax plan --task NAME", [row for row in rows if row.kind in TASKS]),
+        ("Loss laws: t2jax plan --law NAME", [row for row in rows if row.kind in LAWS]),
+        ("From loss to benchmark error: in Python only", [row for row in rows if row.kind not in (*LAWS, *TASKS)]),
+    ]
+    heading = ("name", "kind", "params N", "tokens D", "samples k")
+    cells = {row.name: _cells(row) for row in rows}
+    widths = [max(len(line[i]) for line in (heading, *cells.values())) for i in range(len(heading))]
+
+    def line(words: tuple[str, ...]) -> str:
+        return "  " + "  ".join(word.ljust(width) for word, width in zip(words, widths, strict=True)).rstrip()
+
+    lines = []
+    for title, members in blocks:
+        lines += [title, line(heading)]
+        for row in members:
+            counts = "; N without embeddings" if row.convention == "non-embedding" else ""
+            lines += [line(cells[row.name]), f"      {row.citation}{counts}"]
+        lines.append("")
+    lines.append("Ranges are those of the runs that were fitted; N counts all parameters unless it says otherwise.")
+    return "\n".join(lines)
+
+
+def _cells(row: Published) -> tuple[str, ...]:
+    ranges = [row.provenance.shown(variable) for variable in ("params", "tokens", "samples")]
+    return (row.name, row.kind, *ranges)
+
+
+def as_json() -> str:
+    """One array, an object for each row; ranges are [low, high]."""
+    return json.dumps([_row(row) for row in list_published()], indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _row(row: Published) -> dict[str, Any]:
+    use = "task" if row.kind in TASKS else "law" if row.kind in LAWS else None
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "plan_option": use and f"--{use}",
+        "citation": row.citation,
+        "params": row.params,
+        "tokens": row.tokens,
+        "samples": row.samples,
+        "convention": row.convention,
+        "note": row.note,
+        "coefficients": _plain(row.coefficients),
+        "arguments": row.arguments,
+    }
+
+
+def _plain(coefficients: Any) -> dict[str, Any]:
+    """As in a file of coefficients: a law inside is an object with its kind."""
+    return {
+        key: {"kind": value[0], **_plain(value[1])} if key == "law" and isinstance(value, tuple) else value
+        for key, value in coefficients.items()
+    }

@@ -1,0 +1,175 @@
+"""What can be typed: the options of every command, as plain numbers and names, and what is wrong with them.
+
+Loads tyro, which the `cli` extra installs, but not JAX.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import tyro
+
+from t2jax.cli.coefficients import UsageError
+
+__all__ = ["List", "Plan", "checked", "parse"]
+
+_SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+_EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
+
+
+def _read(words: list[str]) -> Any:
+    """The number, or what was typed where it is none: `checked`, which knows the option's name, refuses it."""
+    word = words[0].strip()
+    scale = _SUFFIXES.get(word[-1:].upper(), 1.0)
+    try:
+        return float(word[:-1] if scale > 1 else word) * scale
+    except ValueError:
+        return words[0]
+
+
+_Number = Annotated[
+    float | None,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NUMBER",
+        instance_from_str=_read,
+        is_instance=lambda value: value is None or isinstance(value, float),
+        str_from_instance=lambda value: [str(value)],
+    ),
+    tyro.conf.arg(help_behavior_hint=""),
+]
+_Name = Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE.json", help_behavior_hint="")]
+_Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
+
+    \b
+    One budget for everything, what the model will answer in its life included:
+      t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500
+    Two budgets, training once and inference per token served, as in the Train-to-Test paper:
+      t2jax plan --train-flops 2.56e19 --inference-flops 2e9
+    The cheapest way to a target:
+      t2jax plan --target 0.6 --queries 1e9 --output-tokens 500
+    A loss law alone, the classical compute-optimal model:
+      t2jax plan --law besiroglu2024 --train-flops 5.88e23
+
+    Training costs 6ND FLOPs; Q queries of P prompt and T output tokens cost 2NQ(P + kT).
+    Numbers may end in K, M, B or T. Exit status: 0 answered, 1 no solution, 2 bad usage.
+
+    --json prints one object: version, command, status, reason, inputs, objective (sense, quantity), optimum,
+    baselines (chinchilla, one_sample), prices (constraint, limit, used, binding, price = d value / d ln limit),
+    notes. An allocation has params, tokens, samples, tokens_per_param, overtraining_ratio, loss_nats, pass_at_k, value,
+    train_flops, inference_flops, total_flops, outside_fit; what there is none of is null.
+    """
+
+    total_flops: _Number = None
+    """Budget for training and inference together."""
+    train_flops: _Number = None
+    """Budget for training."""
+    inference_flops: _Number = None
+    """Budget for inference: per token served, or for all of --queries where they are given."""
+    target: _Number = None
+    """Instead of a total budget: the pass@k (such as 0.6) or loss to reach at the least FLOPs."""
+    queries: _Number = None
+    """Q, queries answered over the life of the model (1 with --inference-flops)."""
+    prompt_tokens: _Number = None
+    """P, prompt tokens of a query (0)."""
+    output_tokens: _Number = None
+    """T, tokens of one sampled answer (1: then Q counts tokens)."""
+    no_share_prompt: _Flag = False
+    """The k samples of a query do not share its prompt: 2NQk(P + T)."""
+    task: _Name = None
+    """What to be good at, as t2jax list shows, or a JSON file (pythia-gsm8k)."""
+    law: _Name = None
+    """A loss law instead of a task; with --G and --gamma it becomes one."""
+    G: _Number = None
+    """With --law: plan for the task loss L(N, D) + G/k^gamma."""
+    gamma: _Number = None
+    """With --law and --G."""
+    unique_tokens: _Number = None
+    """With --law muennighoff2023: distinct tokens there are; the rest are repeats."""
+    max_params: _Number = None
+    """Largest N, for example what fits the hardware."""
+    max_tokens: _Number = None
+    """Largest D, for example what data there are."""
+    max_samples: _Number = None
+    """Largest k."""
+    integer_samples: _Flag = False
+    """The best whole k."""
+    json: _Flag = False
+    """Print one JSON object, at full precision."""
+
+
+@dataclass(frozen=True)
+class List:
+    """The published laws and tasks that plan knows: what they are, where they were fitted and who found them.
+
+    t2jax plan takes a task with --task NAME and a loss law with --law NAME.
+    """
+
+    json: _Flag = False
+    """Print one JSON array, with coefficients and notes."""
+
+
+def parse(argv: list[str]) -> Plan | List:
+    """The command that was typed. Raises SystemExit as tyro does, and `UsageError` for numbers that are none."""
+    commands = (
+        Annotated[Plan, tyro.conf.subcommand("plan", description=_in_short(Plan))]
+        | Annotated[List, tyro.conf.subcommand("list", description=_in_short(List))]
+    )
+    return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
+
+
+_DESCRIPTION = f"""How to spend compute on a language model, from training run to solved task.
+
+    {_EXAMPLE}
+
+t2jax plan --help shows every option, t2jax --version the version."""
+
+
+def _in_short(command: type) -> str:
+    return (command.__doc__ or "").split("\n")[0]
+
+
+def checked(plan: Plan) -> Plan:
+    """The same, if it makes sense before any law is looked at. Raises `UsageError`."""
+    for field in fields(plan):
+        value = getattr(plan, field.name)
+        if field.type is _Number and value is not None:
+            _check_number("--" + field.name.replace("_", "-"), value, zero=field.name == "prompt_tokens")
+    budgets = (plan.total_flops, plan.train_flops, plan.inference_flops, plan.target)
+    if all(budget is None for budget in budgets):
+        raise UsageError(
+            "no budget: give --total-flops, or --train-flops with --inference-flops, or a --target to reach most "
+            f"cheaply; for example\n  {_EXAMPLE}"
+        )
+    if plan.total_flops is not None and plan.target is not None:
+        raise UsageError(
+            "--total-flops asks for the best at a cost and --target for the least cost of reaching it: give one of "
+            "them (with --target, --train-flops and --inference-flops are upper limits)"
+        )
+    if plan.law is not None and plan.task is not None:
+        raise UsageError("--law and --task are two things to plan for: give one of them")
+    if (plan.G is None) != (plan.gamma is None):
+        raise UsageError("--G and --gamma belong together: the task loss is L(N, D) + G/k^gamma")
+    if plan.G is not None and plan.law is None:
+        raise UsageError("--G and --gamma make a task of a loss law: give --law, too")
+    if plan.unique_tokens is not None and plan.law is None:
+        raise UsageError("--unique-tokens is for a law of repeated data: give --law muennighoff2023, too")
+    if plan.max_samples is not None and plan.max_samples < 1:
+        raise UsageError(f"--max-samples must be at least 1, got {plan.max_samples:g}")
+    if plan.queries is None and plan.inference_flops is None:
+        for option, value in (("--prompt-tokens", plan.prompt_tokens), ("--output-tokens", plan.output_tokens)):
+            if value is not None:
+                raise UsageError(f"{option} is per query: say how many there are with --queries, for example 1e9")
+    return plan
+
+
+def _check_number(option: str, value: Any, *, zero: bool) -> None:
+    if not isinstance(value, float):
+        raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value!r}")
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise UsageError(f"{option} must be {'zero or positive' if zero else 'positive'}, and finite, got {value:g}")

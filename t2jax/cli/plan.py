@@ -1,0 +1,324 @@
+"""What `t2jax plan` computes: the optimum, the two baselines of the same budget, and what more of anything would buy.
+
+The answer is a plain dictionary: the command line prints it as JSON, or as text (see `plan_text`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from t2jax.allocation import Constraint, Quantity, params, samples, tokens
+from t2jax.cli.baseline import Demand, Limits, balanced_tokens, measure, sampled_with_the_rest
+from t2jax.cli.coefficients import UsageError, is_task, law_or_task
+from t2jax.cli.options import Plan
+from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+from t2jax.optimize import Solution, maximize, minimize
+from t2jax.tasks import T2Accuracy, T2Loss
+
+__all__ = ["answer"]
+
+DEFAULT_TASK = "pythia-gsm8k"
+_NO_CAP = 1e38
+"""More samples than the optimiser looks at. With it k = 1 is the same compiled problem with another limit."""
+
+_Point = tuple[float, float, float]
+
+
+def answer(plan: Plan) -> dict[str, Any]:
+    """Everything there is to say: JSON's types only. `status` is "solved" or says why there is no solution.
+
+    Raises `UsageError` where the options do not make a problem.
+    """
+    problem = _Problem.of(plan)
+    said: dict[str, Any] = {
+        "status": "solved",
+        "reason": None,
+        "inputs": {**asdict(plan), "task": problem.task_name, "law": problem.law_name},
+        "objective": problem.objective,
+    }
+    del said["inputs"]["json"]
+    reason = problem.without_end() or problem.out_of_reach()
+    if reason:
+        status, said["reason"] = reason
+        return {**said, "status": status}
+
+    solution = problem.solve(problem.limits.samples)
+    if not bool(solution.ok):
+        # A reason begins with its status: "infeasible: no allocation satisfies all constraints; …".
+        status, said["reason"] = solution.reason.split(": ", 1)
+        return {**said, "status": status}
+
+    columns = [_where(solution), problem.chinchilla(), problem.one_sample()]
+    optimum, chinchilla, one_sample = problem.described(columns)
+    return {
+        **said,
+        "optimum": optimum,
+        "baselines": {"chinchilla": chinchilla, "one_sample": one_sample},
+        "prices": problem.prices(solution, optimum),
+        "notes": problem.notes(solution, optimum),
+    }
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A plan with its coefficients looked up: what is optimised, under which limits, for which demand."""
+
+    plan: Plan
+    task: Quantity
+    law: Quantity
+    task_name: str | None
+    law_name: str | None
+    limits: Limits
+    demand: Demand
+
+    @classmethod
+    def of(cls, plan: Plan) -> "_Problem":
+        task, law, names = _looked_up(plan)
+        for_task = is_task(task)
+        served = plan.queries is not None or plan.inference_flops is not None
+        together = plan.total_flops is not None or plan.target is not None
+        if plan.queries is None and together and (for_task or served):
+            what = "--total-flops pays for" if plan.target is None else "--target is reached by"
+            raise UsageError(
+                f"{what} training and answering: say how much is answered, "
+                "for example --queries 1e9 --output-tokens 500"
+            )
+        if isinstance(task, T2Accuracy) and plan.target is not None and plan.target >= 1:
+            raise UsageError(f"--target is a pass@k, between 0 and 1 (0.6 is 60 %), got {plan.target:g}")
+        prompt, output = plan.prompt_tokens or 0.0, plan.output_tokens or 1.0
+        shared, each = (0.0, prompt + output) if plan.no_share_prompt else (prompt, output)
+        none = math.inf
+        limits = Limits(
+            total=none if plan.total_flops is None else plan.total_flops,
+            train=none if plan.train_flops is None else plan.train_flops,
+            inference=none if plan.inference_flops is None else plan.inference_flops,
+            params=none if plan.max_params is None else plan.max_params,
+            tokens=none if plan.max_tokens is None else plan.max_tokens,
+            samples=none if plan.max_samples is None else plan.max_samples,
+        )
+        demand = Demand((plan.queries or 1.0) if served else 0.0, shared, each)
+        return cls(plan, task, law, *names, limits, demand)
+
+    @property
+    def for_task(self) -> bool:
+        return is_task(self.task)
+
+    @property
+    def higher_is_better(self) -> bool:
+        return isinstance(self.task, T2Accuracy)
+
+    @property
+    def quantity(self) -> str:
+        return "pass_at_k" if self.higher_is_better else "task_loss_nats" if self.for_task else "loss_nats"
+
+    @property
+    def objective(self) -> dict[str, Any]:
+        """What is optimised, and whose coefficients say so."""
+        to_target = self.plan.target is not None
+        sources = self.task.provenances()
+        return {
+            "sense": "maximize" if self.higher_is_better and not to_target else "minimize",
+            "quantity": "flops" if to_target else self.quantity,
+            "of": self.quantity,
+            "kind": type(self.task).__name__,
+            "sources": [{"name": p.name, "citation": p.citation, "note": p.note} for p in sources],
+        }
+
+    def without_end(self) -> tuple[str, str] | None:
+        """("unbounded", what to add) if nothing limits the answer."""
+        limits = self.limits
+        if self.plan.target is not None or math.isfinite(limits.total):
+            return None
+        if self.for_task and not math.isfinite(min(limits.inference, limits.samples)):
+            return "unbounded", "more samples are always better: add --inference-flops or --max-samples"
+        if not math.isfinite(min(limits.train, limits.tokens)):
+            return (
+                "unbounded",
+                "more training tokens are always better: add --train-flops, --total-flops or --max-tokens",
+            )
+        return None
+
+    def out_of_reach(self) -> tuple[str, str] | None:
+        """("infeasible", the best there is) if not even unlimited FLOPs reach the target within the caps."""
+        target, limits = self.plan.target, self.limits
+        if target is None:
+            return None
+        most = [np.array([min(limit, 1e30)]) for limit in (limits.params, limits.tokens, limits.samples)]
+        best = float(measure(self.task, self.law, *most).value[0])
+        if (best > target) if self.higher_is_better else (best < target):
+            return None
+        capped = math.isfinite(min(limits.params, limits.tokens, limits.samples))
+        what = "pass@k is at most" if self.higher_is_better else "the loss is never below"
+        caps = " within the caps" if capped else ""
+        return "infeasible", f"no compute reaches the target {target:g}: {what} {best:.6g}{caps}"
+
+    def solve(self, most_samples: float) -> Solution:
+        train, serve = TrainingFLOPs(), self._serve()
+        total = train if serve is None else train + serve
+        constraints = list(self.constraints(most_samples).values())
+        whole = self.plan.integer_samples and self.for_task
+        if self.plan.target is not None:
+            return minimize(total, constraints, integer_samples=whole, throw=False)
+        optimise = maximize if self.higher_is_better else minimize
+        return optimise(self.task, constraints, integer_samples=whole, throw=False)
+
+    def constraints(self, most_samples: float) -> dict[str, Constraint]:
+        """By the name of the option that sets the limit."""
+        train, serve, limits = TrainingFLOPs(), self._serve(), self.limits
+        found: dict[str, Constraint] = {}
+        if math.isfinite(limits.total):
+            found["total_flops"] = (train if serve is None else train + serve) <= limits.total
+        if math.isfinite(limits.train):
+            found["train_flops"] = train <= limits.train
+        if math.isfinite(limits.inference) and serve is not None:
+            found["inference_flops"] = serve <= limits.inference
+        if self.plan.target is not None:
+            target = self.plan.target
+            found["target"] = self.task >= target if self.higher_is_better else self.task <= target
+        if math.isfinite(limits.params):
+            found["max_params"] = params <= limits.params
+        if math.isfinite(limits.tokens):
+            found["max_tokens"] = tokens <= limits.tokens
+        found["max_samples"] = samples <= min(most_samples, _NO_CAP)
+        return found
+
+    def _serve(self) -> InferenceFLOPs | None:
+        if not self.demand.queries:
+            return None
+        plan = self.plan
+        return InferenceFLOPs(
+            self.demand.queries, plan.prompt_tokens or 0.0, plan.output_tokens or 1.0, not plan.no_share_prompt
+        )
+
+    def chinchilla(self) -> _Point | str:
+        return sampled_with_the_rest(
+            self.task,
+            self.law,
+            self.limits,
+            self.demand,
+            sampled=self.for_task,
+            whole=self.plan.integer_samples,
+            better=1.0 if self.higher_is_better else -1.0,
+            target=self.plan.target,
+        )
+
+    def one_sample(self) -> _Point | str:
+        solution = self.solve(1.0)
+        if bool(solution.ok):
+            return _where(solution)
+        return "does not reach the target" if self.plan.target is not None else solution.reason
+
+    def described(self, points: Sequence[_Point | str]) -> list[dict[str, Any]]:
+        """What there is to say of each allocation, or why there is none."""
+        there = [point for point in points if not isinstance(point, str)]
+        ns, ds, ks = (np.array(one) for one in zip(*there, strict=True))
+        measured = measure(self.task, self.law, ns, ds, ks)
+        balanced = balanced_tokens(self.law, ns)
+        numbers = iter(zip(measured.value, measured.loss, balanced, strict=True))
+        return [_none(point) if isinstance(point, str) else self._allocation(point, *next(numbers)) for point in points]
+
+    def _allocation(self, point: _Point, value: float, loss: float, balanced: float) -> dict[str, Any]:
+        n, d, k = point
+        value, loss, balanced = float(value), float(loss), float(balanced)
+        train = self.demand.train_flops(n, d)
+        inference = self.demand.inference_flops(n, k) if self.demand.queries else None
+        # Training once and inference per token are not of one sum.
+        per_token = inference is not None and self.plan.queries is None
+        total = None if per_token else train + (inference or 0.0)
+        passed = value if self.higher_is_better else math.exp(-value) if self.for_task else None
+        found = {
+            "params": n,
+            "tokens": d,
+            "samples": k,
+            "tokens_per_param": d / n,
+            "overtraining_ratio": d / balanced,
+            "loss_nats": loss,
+            "pass_at_k": passed,
+            "value": value,
+            "train_flops": train,
+            "inference_flops": inference,
+            "total_flops": total,
+        }
+        outside = [s for p in self.task.provenances() for s in p.outside(n, d, k if self.for_task else 1.0)]
+        known = {key: a if a is None or math.isfinite(a) else None for key, a in found.items()}
+        return {**known, "outside_fit": list(dict.fromkeys(outside)), "why_none": None}
+
+    def prices(self, solution: Solution, optimum: dict[str, Any]) -> list[dict[str, Any]]:
+        used = {
+            **{key: optimum[key] for key in ("total_flops", "train_flops", "inference_flops")},
+            "target": optimum["value"],
+            **{f"max_{key}": optimum[key] for key in ("params", "tokens", "samples")},
+        }
+        rows = []
+        for name, price, slack in zip(
+            self.constraints(self.limits.samples), solution.shadow_prices, solution.slacks, strict=True
+        ):
+            if name == "max_samples" and math.isinf(self.limits.samples):
+                continue
+            rows.append(
+                {
+                    "constraint": name,
+                    "limit": getattr(self.plan, name),
+                    "used": used[name],
+                    "binding": abs(float(slack)) < 1e-6,
+                    "price": float(price) + 0.0,  # no −0
+                }
+            )
+        return rows
+
+    def notes(self, solution: Solution, optimum: dict[str, Any]) -> list[str]:
+        found = list(solution.extrapolations)
+        for source in self.task.provenances():
+            if source.convention == "non-embedding":
+                found.append(f"{source.name} counts non-embedding parameters: N is that number here")
+        k = optimum["samples"]
+        if self.for_task and self.plan.integer_samples:
+            found.append(f"prices are those at k = {k:.0f}")
+        elif self.for_task and abs(k - round(k)) > 1e-9 * k:
+            found.append("k is a real number here: --integer-samples finds the best whole one")
+        if optimum["params"] < 1 or optimum["tokens"] < 1:
+            found.append("less than one parameter or token: this budget buys no model at all")
+        return found
+
+
+def _looked_up(plan: Plan) -> tuple[Quantity, Quantity, tuple[str | None, str | None]]:
+    """(what is planned for, its loss law, (name of the task, name of the law))."""
+    if plan.law is None:
+        name = plan.task or DEFAULT_TASK
+        task = law_or_task(name)
+        if not is_task(task):
+            raise UsageError(f"{name} is a loss law, not a task: give it with --law")
+        return task, task.law, (name, None)
+    law = law_or_task(plan.law, unique_tokens=plan.unique_tokens)
+    if is_task(law):
+        raise UsageError(f"{plan.law} is a task, not a loss law: give it with --task")
+    if plan.G is None:
+        return law, law, (None, plan.law)
+    return T2Loss(law, plan.G, plan.gamma), law, (None, plan.law)
+
+
+def _where(solution: Solution) -> _Point:
+    a = solution.allocation
+    return float(a.params), float(a.tokens), float(a.samples)
+
+
+def _none(why: str) -> dict[str, Any]:
+    return {**dict.fromkeys(_ALLOCATION_KEYS), "outside_fit": [], "why_none": why}
+
+
+_ALLOCATION_KEYS = (
+    "params",
+    "tokens",
+    "samples",
+    "tokens_per_param",
+    "overtraining_ratio",
+    "loss_nats",
+    "pass_at_k",
+    "value",
+    "train_flops",
+    "inference_flops",
+    "total_flops",
+)

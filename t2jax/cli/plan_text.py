@@ -1,0 +1,251 @@
+"""The answer of `t2jax plan` as a person reads it, from the dictionary that `--json` prints."""
+
+import math
+import textwrap
+from typing import Any
+
+from t2jax.report import aligned, human
+
+__all__ = ["flops", "plan_text"]
+
+_WIDTH = 100
+_LIMITS = {
+    "total_flops": "total FLOPs",
+    "train_flops": "training FLOPs",
+    "inference_flops": "inference FLOPs",
+    "target": "target",
+    "max_params": "parameters",
+    "max_tokens": "training tokens",
+    "max_samples": "samples per query",
+}
+
+
+def plan_text(said: dict[str, Any]) -> str:
+    """The problem, the allocations side by side, what more would buy, and what to be careful about."""
+    blocks = [_problem(said), _table(said), _summary(said), _prices(said), _notes(said)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def flops(value: float) -> str:
+    """1e24 → '1.00e24', 2e9 → '2.00e9'."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _problem(said: dict[str, Any]) -> str:
+    inputs, objective = said["inputs"], said["objective"]
+    of = {"pass_at_k": "pass@k", "task_loss_nats": "task loss", "loss_nats": "loss"}[objective["of"]]
+    best = "highest" if objective["of"] == "pass_at_k" else "lowest"
+    name = inputs["task"] or inputs["law"]
+    if inputs["target"] is not None:
+        sign = "≥" if objective["of"] == "pass_at_k" else "≤"
+        lines = [f"The fewest FLOPs for {of} {sign} {inputs['target']:g} ({name})"]
+    else:
+        lines = [f"The {best} {of} ({name}) for {_budgets(inputs)}"]
+    if inputs["G"] is not None:
+        lines.append(f"  task loss  L(N, D) + {inputs['G']:g}/k^{inputs['gamma']:g}")
+    for source in objective["sources"]:
+        cited = f"{source['name']}: {source['citation']}".rstrip(": ")
+        lines += textwrap.wrap(cited, _WIDTH, initial_indent="  source     ", subsequent_indent=" " * 13)
+    if inputs["queries"] is not None or inputs["inference_flops"] is not None:
+        lines.append(f"  demand     {_demand(said)}")
+    caps = [
+        f"{letter} ≤ {human(inputs[key])}"
+        for letter, key in (("N", "max_params"), ("D", "max_tokens"), ("k", "max_samples"))
+        if inputs[key] is not None
+    ]
+    if inputs["target"] is not None and (inputs["train_flops"] or inputs["inference_flops"]):
+        caps.append(_budgets(inputs))
+    if inputs["unique_tokens"] is not None:
+        caps.append(f"{human(inputs['unique_tokens'])} unique tokens")
+    if caps:
+        lines.append(f"  limits     {', '.join(caps)}")
+    return "\n".join(lines)
+
+
+def _budgets(inputs: dict[str, Any]) -> str:
+    served = inputs["queries"] is not None
+    one = "query" if inputs["output_tokens"] or inputs["prompt_tokens"] else "token served"
+    named = {
+        "total_flops": "training and inference together" if served else "training",
+        "train_flops": "training",
+        "inference_flops": "inference" if served else f"inference per {one}",
+    }
+    given = [f"{flops(inputs[key])} FLOPs of {what}" for key, what in named.items() if inputs[key] is not None]
+    return " and ".join(given) or "any number of FLOPs"
+
+
+def _demand(said: dict[str, Any]) -> str:
+    inputs = said["inputs"]
+    output, prompt = inputs["output_tokens"] or 1.0, inputs["prompt_tokens"] or 0.0
+    if inputs["queries"] is None and output == 1 and not prompt:
+        return "one token, sampled k times: 2Nk FLOPs"
+    queries = "one query" if inputs["queries"] is None else f"{human(inputs['queries'])} queries"
+    sampled = "k samples of " if _of_task(said) else ""
+    answers = f"{queries} of {sampled}{human(output)} token{'' if output == 1 else 's'}"
+    if not prompt:
+        return answers
+    shared = ", read for each sample" if inputs["no_share_prompt"] else ", read once" if sampled else ""
+    return f"{answers}, after a prompt of {human(prompt)}{shared}"
+
+
+def _of_task(said: dict[str, Any]) -> bool:
+    return said["objective"]["kind"] in ("T2Loss", "T2Accuracy")
+
+
+def _columns(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The allocations to show, by their headings: baselines only where they can differ from the optimum."""
+    found = {("", "optimum"): said["optimum"]}
+    if _of_task(said):
+        found["Chinchilla-optimal,", "sampled with the rest"] = said["baselines"]["chinchilla"]
+        found["one sample", "(k = 1)"] = said["baselines"]["one_sample"]
+    elif said["optimum"]["inference_flops"] is not None:
+        found["", "Chinchilla-optimal"] = said["baselines"]["chinchilla"]
+    return found
+
+
+def _table(said: dict[str, Any]) -> str:
+    columns = _columns(said)
+    task = _of_task(said)
+    headings = [["", *(heading[i] for heading in columns)] for i in (0, 1)]
+    rows = [row for row in headings if any(row)]
+
+    def add(label: str, shown: Any) -> None:
+        cells = [shown(one) if one["why_none"] is None else "–" for one in columns.values()]
+        if any(cells):
+            rows.append([label, *cells])
+
+    def outside(one: dict[str, Any], name: str) -> str:
+        return "*" if any(sentence.startswith(name) for sentence in one["outside_fit"]) else " "
+
+    add("parameters N", lambda one: human(one["params"]) + outside(one, "params"))
+    add("training tokens D", lambda one: human(one["tokens"]) + outside(one, "tokens"))
+    if task:
+        add("samples per query k", lambda one: _samples(one["samples"]) + outside(one, "samples"))
+    add("tokens per parameter", lambda one: human(one["tokens_per_param"]) + " ")
+    add("over-training D/D*(N)", lambda one: _times(one["overtraining_ratio"]))
+    if said["objective"]["kind"] == "T2Loss":
+        add("task loss −log pass@k", lambda one: f"{one['value']:.4f} ")
+    else:
+        add("loss (nats per token)", lambda one: f"{one['loss_nats']:.4f} ")
+    if task:
+        approximate = " (exp −loss)" if said["objective"]["kind"] == "T2Loss" else ""
+        add(f"pass@k{approximate}", lambda one: _percent(one["pass_at_k"]) + " ")
+    add("training FLOPs", lambda one: _share(one, "train_flops"))
+    add("inference FLOPs", lambda one: _share(one, "inference_flops"))
+    if said["inputs"]["target"] is not None:
+        add("total FLOPs", lambda one: flops(one["total_flops"]) + " ")
+    lines = [aligned(rows)]
+    lines += [
+        f"  {' '.join(part for part in heading if part)}: {one['why_none']}"
+        for heading, one in columns.items()
+        if one["why_none"] is not None
+    ]
+    legend = ["D*(N): the tokens for which N parameters are compute-optimal in training"]
+    if any(one["outside_fit"] for one in columns.values()):
+        legend.append("*: outside the range that was fitted")
+    return "\n".join([*lines, f"  {'; '.join(legend)}"])
+
+
+def _share(one: dict[str, Any], key: str) -> str:
+    if one[key] is None:
+        return ""
+    if one["inference_flops"] is None or one["total_flops"] is None:
+        return flops(one[key]) + " "
+    return f"{flops(one[key])} ({100 * one[key] / one['total_flops']:.3g}%)"
+
+
+def _summary(said: dict[str, Any]) -> str:
+    """How much better the optimum is than each baseline."""
+    optimum = said["optimum"]
+    names = {"chinchilla": "the Chinchilla-optimal model sampled with the rest", "one_sample": "one sample per query"}
+    if not _of_task(said):
+        names = {"chinchilla": "the Chinchilla-optimal model"} if optimum["inference_flops"] is not None else {}
+    against = [
+        f"{_advantage(said['objective'], optimum, said['baselines'][key])} {name}"
+        for key, name in names.items()
+        if said["baselines"][key]["why_none"] is None
+    ]
+    return textwrap.fill(f"The optimum is {', and '.join(against)}.", _WIDTH) if against else ""
+
+
+def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[str, Any]) -> str:
+    key = "total_flops" if objective["quantity"] == "flops" else "value"
+    if abs(other[key] - optimum[key]) <= 1e-9 * optimum[key]:
+        return "as good as"
+    if objective["quantity"] == "flops":
+        return f"{_percent(1 - optimum[key] / other[key])} less compute than"
+    gain = abs(other[key] - optimum[key])
+    if objective["of"] == "pass_at_k":
+        return f"{100 * gain:.3g} points of pass@k above"
+    return f"{gain:.3g} nats below"
+
+
+def _prices(said: dict[str, Any]) -> str:
+    rows = [["", "limit", "used", "", "raw price"]]
+    for row in said["prices"]:
+        name = row["constraint"]
+        shown = flops if name.endswith("flops") else human
+        if name == "target":
+            shown = _target
+        used = "all" if row["binding"] else _percent(row["used"] / row["limit"])
+        if name == "target":
+            used = "reached" if row["binding"] else shown(row["used"])
+        rows.append([_LIMITS[name], shown(row["limit"]), used, _in_words(said, row), f"{row['price']:.4g}"])
+    if len(rows) == 1:
+        return ""
+    value = "FLOPs" if said["objective"]["quantity"] == "flops" else "value"
+    title = f"What more would buy (raw price: d {value} / d ln limit)"
+    return title + "\n" + aligned(rows)
+
+
+def _in_words(said: dict[str, Any], row: dict[str, Any]) -> str:
+    if not row["binding"]:
+        return "does not bind"
+    price, name = row["price"], row["constraint"]
+    if said["objective"]["quantity"] == "flops":
+        per_percent = price / said["optimum"]["total_flops"]
+        if name != "target":
+            return f"10% more → {_signed(100 * per_percent * math.log(1.1))}% FLOPs"
+        if said["objective"]["of"] == "pass_at_k":
+            return f"1 point more → {_signed(per_percent / row['limit'])}% FLOPs"
+        return f"0.01 nats less → {_signed(-per_percent / row['limit'])}% FLOPs"
+    gain = price * math.log(1.1)
+    if said["objective"]["of"] == "pass_at_k":
+        return f"10% more → pass@k {_signed(100 * gain)} points"
+    return f"10% more → loss {_signed(gain)} nats"
+
+
+def _notes(said: dict[str, Any]) -> str:
+    lines = []
+    for note in said["notes"]:
+        lines += textwrap.wrap(note, _WIDTH, initial_indent="note: ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def _samples(k: float) -> str:
+    return f"{k:,.0f}" if k >= 1000 or k == round(k) else f"{k:.4g}"
+
+
+def _times(ratio: float | None) -> str:
+    return "– " if ratio is None else f"{human(ratio)}×"
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    # Near certainty the failures are what tells two numbers apart.
+    if percent > 99:
+        return f"{100 - _round_down(100 - percent):.10g}%"
+    return f"{percent:.3g}%"
+
+
+def _round_down(small: float) -> float:
+    return float(f"{small:.2g}")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "−")
+
+
+def _target(value: float) -> str:
+    return f"{value:.6g}"
