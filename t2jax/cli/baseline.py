@@ -108,13 +108,26 @@ def balanced_tokens(law: Quantity, params: Any) -> Any:
     return np.where(np.abs(np.log(tokens)) < _FAR - 1e-6, tokens, np.nan)
 
 
-def _compute_optimal(law: Quantity, limits: Limits, train_flops: Any) -> tuple[Any, Any]:
-    """(N, D) of least loss where 6ND is at most each of LANES numbers of FLOPs, within the caps."""
+def _compute_optimal(law: Quantity, train_flops: Any) -> tuple[Any, Any]:
+    """(N, D) of least loss for each of LANES numbers of training FLOPs."""
     half = jnp.asarray(0.5 * np.log(train_flops / 6.0))
-    log_params, _ = _balanced(law, half, half, jnp.ones(()))
-    params = np.minimum(np.exp(np.asarray(log_params)), limits.params)
-    tokens = np.minimum(train_flops / (6.0 * params), limits.tokens)
-    return np.minimum(train_flops / (6.0 * tokens), limits.params), tokens
+    log_params, log_tokens = _balanced(law, half, half, jnp.ones(()))
+    return np.exp(np.asarray(log_params)), np.exp(np.asarray(log_tokens))
+
+
+def _most_training(law: Quantity, limits: Limits) -> float:
+    """The training FLOPs of the largest compute-optimal model within the budgets and the caps; 0 if there is none."""
+    most = min(limits.total, limits.train, _MOST_FLOPS)
+    if np.isinf(limits.params) and np.isinf(limits.tokens):
+        return most
+
+    def spent(train_flops: Any) -> tuple[Any, Any, Any, Any]:
+        params, tokens = _compute_optimal(law, train_flops)
+        fits = (params <= limits.params) & (tokens <= limits.tokens)
+        return params, tokens, np.ones(LANES), np.where(fits, train_flops, -np.inf)
+
+    best = _best_of(spent, most)
+    return 6.0 * best[0] * best[1] if best else 0.0
 
 
 def sampled_with_the_rest(
@@ -131,13 +144,14 @@ def sampled_with_the_rest(
     """(N, D, k) of the Chinchilla-optimal model sampled with what is left, or why there is none.
 
     With a training budget and no total one, all of it is spent on the compute-optimal model. Otherwise the share of
-    training is the one that is best for the task (or, for a target, cheapest): the baseline at its best.
+    training is the one that is best for the task (or, for a target, cheapest): the baseline at its best. Under caps the
+    model stays compute-optimal and is as large as they let it be; what is left then may stay unspent.
     sampled: does the task depend on k? whole: k is. better: 1 where more of the task is better, −1 where less is.
     """
 
     def affordable(train_flops: Any) -> tuple[Any, Any, Any, Any]:
         """(N, D, k, gain), with a gain of −∞ where not even one sample is affordable."""
-        params, tokens = _compute_optimal(law, limits, train_flops)
+        params, tokens = _compute_optimal(law, train_flops)
         left = np.minimum(limits.total - demand.train_flops(params, tokens), limits.inference)
         most = np.minimum(demand.samples(params, left), limits.samples)
         if target is None:
@@ -166,26 +180,28 @@ def sampled_with_the_rest(
         cost = demand.train_flops(params, tokens) + demand.inference_flops(params, samples)
         return params, tokens, samples, np.where(possible, -cost, -np.inf)
 
+    end = _most_training(law, limits)
+    if not end:
+        return "no such model fits the limits"
     if target is None and np.isinf(limits.total) and np.isfinite(limits.train):
-        params, tokens, samples, gain = (one[0] for one in affordable(np.full(LANES, limits.train)))
+        params, tokens, samples, gain = (one[0] for one in affordable(np.full(LANES, end)))
         if np.isinf(gain):
             needed = demand.inference_flops(params, 1.0)
             return f"one sample per query takes {needed / limits.inference:.3g} times the inference budget"
         return float(params), float(tokens), float(samples)
-    end = min(limits.total, limits.train, 6.0 * limits.params * limits.tokens, _MOST_FLOPS)
-    best = _best_of(affordable, np.log(end) - _FAR, np.log(end))
+    best = _best_of(affordable, end)
     return best or ("no such model reaches the target" if target is not None else "no such model fits the budget")
 
 
-def _best_of(
-    points: Callable[[Any], tuple[Any, Any, Any, Any]], low: float, high: float
-) -> tuple[float, float, float] | None:
-    """The point of greatest gain over log training FLOPs: the whole range, then ever closer around the best."""
+def _best_of(points: Callable[[Any], tuple[Any, Any, Any, Any]], most: float) -> tuple[float, float, float] | None:
+    """The point of greatest gain over training FLOPs up to `most`: first everywhere, then ever closer to the best."""
     found = None
+    low, high = np.log(most) - _FAR, np.log(most)
     start, end = low, high
     for _ in range(7):
         log_flops = np.linspace(start, end, LANES)
         params, tokens, samples, gain = points(np.exp(log_flops))
+        gain = np.where(np.isnan(gain), -np.inf, gain)  # models too small for the law's numbers
         i = int(np.argmax(gain))
         if not np.isfinite(gain[i]):
             break

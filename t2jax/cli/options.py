@@ -46,23 +46,32 @@ _Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavio
 class Plan:
     """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
 
-    \b
-    One budget for everything, what the model will answer in its life included:
+    One budget for everything, the answers of its whole life included:
       t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500
+
     Two budgets, training once and inference per token served, as in the Train-to-Test paper:
       t2jax plan --train-flops 2.56e19 --inference-flops 2e9
-    The cheapest way to a target:
+
+    The cheapest way to a target, here 60 % of the problems solved:
       t2jax plan --target 0.6 --queries 1e9 --output-tokens 500
-    A loss law alone, the classical compute-optimal model:
+
+    The classical compute-optimal model of a loss law:
       t2jax plan --law besiroglu2024 --train-flops 5.88e23
 
     Training costs 6ND FLOPs; Q queries of P prompt and T output tokens cost 2NQ(P + kT).
-    Numbers may end in K, M, B or T. Exit status: 0 answered, 1 no solution, 2 bad usage.
+      Numbers may end in K, M, B or T. Exit status: 0 answered, 1 no solution, 2 bad usage.
 
-    --json prints one object: version, command, status, reason, inputs, objective (sense, quantity), optimum,
-    baselines (chinchilla, one_sample), prices (constraint, limit, used, binding, price = d value / d ln limit),
-    notes. An allocation has params, tokens, samples, tokens_per_param, overtraining_ratio, loss_nats, pass_at_k, value,
-    train_flops, inference_flops, total_flops, outside_fit; what there is none of is null.
+    A JSON file of coefficients holds, for example,
+      {"kind": "Chinchilla", "E": 1.82, "A": 482, "B": 2085, "alpha": 0.348, "beta": 0.366}
+      {"kind": "T2Loss", "law": "besiroglu2024", "G": 1, "gamma": 0.3}
+
+    The object that --json prints has
+      version, command, status, reason, inputs (as given), objective (sense, quantity, of, kind, sources),
+      optimum, baselines (chinchilla, one_sample), notes, and prices, a list of
+      (constraint, limit, used, binding, price: d objective / d ln limit).
+      The optimum and each baseline have params, tokens, samples, tokens_per_param, overtraining_ratio,
+      loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
+      total_flops, outside_fit, why_none. What there is none of is null.
     """
 
     total_flops: _Number = None
@@ -107,7 +116,7 @@ class Plan:
 class List:
     """The published laws and tasks that plan knows: what they are, where they were fitted and who found them.
 
-    t2jax plan takes a task with --task NAME and a loss law with --law NAME.
+    Use one with t2jax plan --task NAME or t2jax plan --law NAME.
     """
 
     json: _Flag = False
@@ -116,16 +125,18 @@ class List:
 
 def parse(argv: list[str]) -> Plan | List:
     """The command that was typed. Raises SystemExit as tyro does, and `UsageError` for numbers that are none."""
-    commands = (
+    for name, command in (("plan", Plan), ("list", List)):
+        if argv[:1] == [name]:
+            return tyro.cli(command, prog=f"t2jax {name}", args=argv[1:])
+    commands = (  # help, or a command that there is not
         Annotated[Plan, tyro.conf.subcommand("plan", description=_in_short(Plan))]
         | Annotated[List, tyro.conf.subcommand("list", description=_in_short(List))]
     )
     return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
 
 
-_DESCRIPTION = f"""How to spend compute on a language model, from training run to solved task.
-
-    {_EXAMPLE}
+_DESCRIPTION = f"""How to spend compute on a language model, from training run to solved task:
+  {_EXAMPLE}
 
 t2jax plan --help shows every option, t2jax --version the version."""
 
@@ -172,4 +183,4 @@ def _check_number(option: str, value: Any, *, zero: bool) -> None:
     if not isinstance(value, float):
         raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value!r}")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise UsageError(f"{option} must be {'zero or positive' if zero else 'positive'}, and finite, got {value:g}")
+        raise UsageError(f"{option} must be {'zero or positive,' if zero else 'positive'} and finite, got {value:g}")

@@ -40,16 +40,17 @@ def answer(plan: Plan) -> dict[str, Any]:
         "objective": problem.objective,
     }
     del said["inputs"]["json"]
+    without = {"optimum": None, "baselines": None, "prices": [], "notes": []}
     reason = problem.without_end() or problem.out_of_reach()
     if reason:
         status, said["reason"] = reason
-        return {**said, "status": status}
+        return {**said, **without, "status": status}
 
     solution = problem.solve(problem.limits.samples)
     if not bool(solution.ok):
         # A reason begins with its status: "infeasible: no allocation satisfies all constraints; …".
         status, said["reason"] = solution.reason.split(": ", 1)
-        return {**said, "status": status}
+        return {**said, **without, "status": status}
 
     columns = [_where(solution), problem.chinchilla(), problem.one_sample()]
     optimum, chinchilla, one_sample = problem.described(columns)

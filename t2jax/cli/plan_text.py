@@ -136,6 +136,7 @@ def _table(said: dict[str, Any]) -> str:
     if said["inputs"]["target"] is not None:
         add("total FLOPs", lambda one: flops(one["total_flops"]) + " ")
     lines = [aligned(rows)]
+    lines += _unspent(said)
     lines += [
         f"  {' '.join(part for part in heading if part)}: {one['why_none']}"
         for heading, one in columns.items()
@@ -145,6 +146,15 @@ def _table(said: dict[str, Any]) -> str:
     if any(one["outside_fit"] for one in columns.values()):
         legend.append("*: outside the range that was fitted")
     return "\n".join([*lines, f"  {'; '.join(legend)}"])
+
+
+def _unspent(said: dict[str, Any]) -> list[str]:
+    """Why a capped baseline does not spend what it might."""
+    one, total = said["baselines"]["chinchilla"], said["inputs"]["total_flops"]
+    if total is None or one["total_flops"] is None or one["total_flops"] > 0.99 * total:
+        return []
+    left = _percent(1 - one["total_flops"] / total)
+    return [f"  Chinchilla-optimal: within the limits, {left} of the budget stays unspent"]
 
 
 def _share(one: dict[str, Any], key: str) -> str:
@@ -224,7 +234,8 @@ def _notes(said: dict[str, Any]) -> str:
 
 
 def _samples(k: float) -> str:
-    return f"{k:,.0f}" if k >= 1000 or k == round(k) else f"{k:.4g}"
+    whole = k >= 1000 or abs(k - round(k)) < 1e-6 * k
+    return f"{k:,.0f}" if whole else f"{k:.4g}"
 
 
 def _times(ratio: float | None) -> str:
