@@ -50,12 +50,14 @@ def second_order(fn: Callable[[Vector], Vector], x: Vector, weights: Vector) -> 
     return values, rows, hessian
 
 
-def factor(matrix: Matrix, floor: Scalar) -> tuple[Matrix, Vector]:
+def factor(matrix: Matrix) -> tuple[Matrix, Vector]:
     """L and 1/D of LDLᵀ for a symmetric matrix; of an indefinite one, of a positive definite neighbour.
 
-    A negative pivot changes its sign and none is smaller than `floor`, so that a Newton step from the factors descends.
+    A negative pivot changes its sign and none is smaller than the rounding error of its own diagonal element, so that
+    a Newton step from the factors descends.
     """
     n = len(matrix)
+    eps = float(jnp.finfo(matrix[0][0].dtype).eps)
     lower: list[list[Scalar]] = [[0.0] * n for _ in range(n)]
     pivots: list[Scalar] = []
     inverse: list[Scalar] = []
@@ -63,7 +65,7 @@ def factor(matrix: Matrix, floor: Scalar) -> tuple[Matrix, Vector]:
         pivot = matrix[j][j]
         for k in range(j):
             pivot = pivot - lower[j][k] ** 2 * pivots[k]
-        pivots.append(jnp.maximum(jnp.abs(pivot), floor))
+        pivots.append(jnp.maximum(jnp.abs(pivot), eps * jnp.abs(matrix[j][j]) + 1e-37))
         inverse.append(1.0 / pivots[j])
         for i in range(j + 1, n):
             rest = matrix[i][j]

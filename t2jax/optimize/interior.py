@@ -31,6 +31,9 @@ Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
 
 
+_TINY = 1e-30
+
+
 class Box(NamedTuple):
     """lower ≤ x ≤ upper, all finite. A variable that is not `free` stays where it starts."""
 
@@ -57,9 +60,12 @@ class Point(NamedTuple):
 class _State(NamedTuple):
     x: Vector
     slack: Vector
+    down: Vector  # x − lower and
+    up: Vector  # upper − x, kept on their own: near a bound the difference has lost its digits
     multipliers: Vector
     below: Vector  # multipliers of lower ≤ x
     above: Vector  # multipliers of x ≤ upper
+    size: Scalar  # of the objective: its largest slope or curvature
     radius: Scalar
     last_step: Scalar  # the fraction of the Newton step taken last
     residual: Scalar
@@ -72,7 +78,7 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
 
     def running(state: _State) -> Scalar:
         # Where a number is not finite the radius is NaN, and the comparison stops the lane.
-        return (state.residual > eps**0.6) & (state.radius > eps) & (state.steps < max_steps)
+        return (state.residual > eps**0.8) & (state.radius > eps) & (state.steps < max_steps)
 
     def advance(state: _State) -> _State:
         new, going = _step(functions, box, state, eps), running(state)
@@ -84,19 +90,26 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
 
 def _initial(functions: Functions, box: Box, start: Vector) -> _State:
     one = jnp.ones_like(start[0])
-    barrier = 0.1
     x = []
     for a, low, high, free in zip(start, *box, strict=True):
         room = 0.1 * jnp.minimum(1.0, high - low)
         x.append(jnp.where(free, jnp.clip(a, low + room, high - room), a))
-    _, *g = functions(tuple(x))
+    (_, *g), (df, *_) = gradients(functions, tuple(x))
+    # All that has the objective's unit is relative to its slope: log L may be all E, and its slopes 1e-9.
+    size = jnp.maximum(largest([jnp.where(f, jnp.abs(a), 0.0) for a, f in zip(df, box.free, strict=True)]), _TINY)
+    barrier = 0.1 * size
     slack = [jnp.maximum(-one_g, 0.1) for one_g in g]
+    down = tuple(jnp.where(f, a - low, 1.0) for a, low, _, f in zip(x, *box, strict=True))
+    up = tuple(jnp.where(f, high - a, 1.0) for a, _, high, f in zip(x, *box, strict=True))
     return _State(
         x=tuple(x),
         slack=tuple(slack),
+        down=down,
+        up=up,
         multipliers=tuple(barrier / s for s in slack),
-        below=tuple(barrier / jnp.where(f, a - low, 1.0) for a, low, _, f in zip(x, *box, strict=True)),
-        above=tuple(barrier / jnp.where(f, high - a, 1.0) for a, _, high, f in zip(x, *box, strict=True)),
+        below=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(down, box.free, strict=True)),
+        above=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(up, box.free, strict=True)),
+        size=size,
         radius=4.0 * one,
         last_step=one,
         residual=jnp.inf * one,
@@ -105,22 +118,24 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
 
 
 def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
-    x, s, lam = state.x, state.slack, state.multipliers
-    n, m = len(x), len(s)
+    x, lam = state.x, state.multipliers
+    n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
-    down = [jnp.where(free, a - low, 1.0) for a, low, _, free in zip(x, *box, strict=True)]
-    up = [jnp.where(free, high - a, 1.0) for a, _, high, free in zip(x, *box, strict=True)]
-    zl = [jnp.where(free, z, 0.0) for z, free in zip(state.below, box.free, strict=True)]
-    zu = [jnp.where(free, z, 0.0) for z, free in zip(state.above, box.free, strict=True)]
+    s = _slack(state.slack, state.slack, g, eps)
+    down, up, zl, zu = state.down, state.up, state.below, state.above
 
     products = [a * b for a, b in zip([*s, *down, *up], [*lam, *zl, *zu], strict=True)]
     gap = sum(products) / len(products)
     slopes = [df[i] + dot(lam, [row[i] for row in dg]) - zl[i] + zu[i] for i in range(n)]
     dual = largest([jnp.where(free, jnp.abs(a), 0.0) for a, free in zip(slopes, box.free, strict=True)])
-    error = largest([dual, *(jnp.abs(a + b) for a, b in zip(g, s, strict=True)), *products])
+    curved = [jnp.where(box.free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
+    size = largest([*curved, _TINY * jnp.ones_like(f)])
+    # g is a difference of logarithms near 50: it has no digits beyond 100 eps.
+    missing = [0.01 * jnp.abs(a + b) for a, b in zip(g, s, strict=True)]
+    error = largest([largest([dual, *products]) / size, *missing])
     # Aim lower the better the last step went, faster than linearly at the end, never far ahead of stationarity.
-    centring = jnp.where(state.last_step > 0.9, jnp.clip(jnp.sqrt(gap), 1e-3, 0.1), 0.4)
-    mu = largest([centring * gap, 0.1 * jnp.minimum(dual, 1.0), 0.1 * eps * jnp.ones_like(gap)])
+    centring = jnp.where(state.last_step > 0.9, jnp.clip(jnp.sqrt(gap / size), 1e-3, 0.1), 0.4)
+    mu = largest([centring * gap, 0.1 * jnp.minimum(dual, size), 0.1 * eps * size])
 
     ratios = [a / b for a, b in zip(lam, s, strict=True)]
     pulls = [mu / s[c] + ratios[c] * (g[c] + s[c]) for c in range(m)]
@@ -128,34 +143,33 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     matrix = _add_outer(hessian, ratios, dg)
     for i in range(n):
         matrix[i][i] = matrix[i][i] + zl[i] / down[i] + zu[i] / up[i]
-    matrix, rhs, mu, gap = once((*_hold(matrix, rhs, box.free), mu, gap))
-    dx = once(_newton(matrix, rhs, eps))
+    matrix, rhs, mu, gap, size = once((*_hold(matrix, rhs, box.free), mu, gap, size))
+    dx = once(solve_factored(factor(matrix), rhs))
 
     length = largest([jnp.abs(a) for a in dx])
     within = jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-30))
-    dx = [within * a for a in dx]
-    ds = [-(g[c] + s[c]) * within - dot(dg[c], dx) for c in range(m)]
+    ds = [-(g[c] + s[c]) - dot(dg[c], dx) for c in range(m)]
     dlam = [mu / s[c] - lam[c] - ratios[c] * ds[c] for c in range(m)]
     dzl = [mu / down[i] - zl[i] - zl[i] / down[i] * dx[i] for i in range(n)]
     dzu = [mu / up[i] - zu[i] + zu[i] / up[i] * dx[i] for i in range(n)]
-    boundary = jnp.maximum(0.99, 1.0 - gap)
-    primal = _fraction([*s, *down, *up], [*ds, *dx, *(-a for a in dx)], boundary)
-    dual_fraction = _fraction([*lam, *zl, *zu], [*dlam, *dzl, *dzu], boundary)
+    boundary = jnp.maximum(0.99, 1.0 - gap / size)
+    # Within the trust radius all of the step is shortened: part of a primal step with a whole dual one is no Newton step.
+    primal = within * _fraction([*s, *down, *up], [within * d for d in [*ds, *dx, *(-a for a in dx)]], boundary)
+    dual_fraction = within * _fraction([*lam, *zl, *zu], [within * d for d in [*dlam, *dzl, *dzu]], boundary)
     primal, dual_fraction = once((primal, dual_fraction))
 
     new_x = [a + primal * d for a, d in zip(x, dx, strict=True)]
     new_x, (new_f, *new_g) = once((new_x, functions(tuple(new_x))))
-    # Where the constraint holds with room to spare its slack is simply that room: then g + s = 0 to the last bit.
-    new_s = [jnp.where(-new_g[c] > 0.01 * s[c], -new_g[c], s[c] + primal * ds[c]) for c in range(m)]
+    new_s = _slack(s, [s[c] + primal * ds[c] for c in range(m)], new_g, eps)
+    new_down = [a + primal * d for a, d in zip(down, dx, strict=True)]
+    new_up = [a - primal * d for a, d in zip(up, dx, strict=True)]
     new_lam, new_zl, new_zu = (
         [a + dual_fraction * d for a, d in zip(old, change, strict=True)]
         for old, change in ((lam, dlam), (zl, dzl), (zu, dzu))
     )
 
     # The merit is f − μ Σ log(slacks and gaps) + penalty · Σ|g + s|; one logarithm gives the change of all of them.
-    penalty = 2.0 * largest([0.01 * jnp.ones_like(f), *lam, *new_lam])
-    new_down = [jnp.where(free, a - low, 1.0) for a, low, _, free in zip(new_x, *box, strict=True)]
-    new_up = [jnp.where(free, high - a, 1.0) for a, _, high, free in zip(new_x, *box, strict=True)]
+    penalty = 2.0 * largest([0.01 * size, *lam, *(a + d for a, d in zip(lam, dlam, strict=True))])
     growth = jnp.ones_like(f)
     for old, new in zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True):
         growth = growth * (new / old)
@@ -163,9 +177,9 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     change = new_f - f - mu * jnp.log(growth) + penalty * dot(missed, [jnp.ones_like(f)] * m)
     better = once(change) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)
 
-    moved = primal * within * length
-    grown = jnp.where(within < 1.0, 2.0 * state.radius, jnp.maximum(state.radius, moved))
-    radius = jnp.where(better, jnp.minimum(grown, 20.0), 0.25 * moved)
+    moved = primal * length
+    grown = jnp.where(within < 1.0, 3.0 * state.radius, jnp.maximum(state.radius, moved))
+    radius = jnp.where(better, jnp.minimum(grown, 20.0), 0.3 * moved)
 
     def keep(new: Vector, old: Vector) -> Vector:
         return tuple(jnp.where(better, a, b) for a, b in zip(new, old, strict=True))
@@ -173,14 +187,27 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     return _State(
         x=keep(new_x, x),
         slack=keep(new_s, s),
+        down=keep(new_down, down),
+        up=keep(new_up, up),
         multipliers=keep(new_lam, lam),
-        below=keep(new_zl, state.below),
-        above=keep(new_zu, state.above),
+        below=keep(new_zl, zl),
+        above=keep(new_zu, zu),
+        size=size,
         radius=radius,
-        last_step=jnp.where(better, jnp.minimum(primal, dual_fraction) * within, 0.0),
+        last_step=jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0),
         residual=error,
         steps=state.steps + 1,
     )
+
+
+def _slack(last: Vector, wanted: Vector, g: Vector, eps: float) -> list[Scalar]:
+    """Where a constraint holds with room to spare its slack is simply that room, and g + s = 0.
+
+    Only g's rounding, some 100 eps, is left out: the slack of a binding constraint has more digits than g itself.
+    """
+    return [
+        jnp.where((-c > 0.01 * a) & (jnp.abs(b + c) > 100 * eps), -c, b) for a, b, c in zip(last, wanted, g, strict=True)
+    ]
 
 
 def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:
@@ -205,11 +232,6 @@ def _hold(matrix: Matrix, rhs: Vector, free: Vector) -> tuple[Matrix, Vector]:
     return held, [jnp.where(a, b, 0.0) for a, b in zip(free, rhs, strict=True)]
 
 
-def _newton(matrix: Matrix, rhs: Vector, eps: float) -> Vector:
-    scale = largest([jnp.abs(matrix[i][i]) for i in range(len(rhs))])
-    return solve_factored(factor(matrix, eps * scale), rhs)
-
-
 def solve_active(
     hessian: Matrix, rows: Matrix, active: Vector, free: Vector, of_x: Vector, of_g: Vector, refinements: int = 0
 ) -> tuple[Vector, Vector]:
@@ -220,7 +242,9 @@ def solve_active(
     """
     n, m = len(hessian), len(rows)
     eps = float(jnp.finfo(of_x[0].dtype).eps)
-    stiffness = eps**-0.35
+    # Relative to the curvature, so that neither drowns in the other's rounding.
+    bends = largest([jnp.where(free[i], jnp.abs(hessian[i][i]), 0.0) for i in range(n)])
+    stiffness = eps**-0.35 * jnp.maximum(bends, _TINY)
     rows = [[jnp.where(active[c] & free[i], rows[c][i], 0.0) for i in range(n)] for c in range(m)]
     of_g = [jnp.where(a, b, 0.0) for a, b in zip(active, of_g, strict=True)]
     hessian, of_x = _hold(hessian, of_x, free)
@@ -234,9 +258,8 @@ def solve_active(
         return tuple(along), tuple(across)
 
     def condensed(_: Any, rhs: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
-        matrix = _add_outer(hessian, [stiffness * jnp.ones_like(of_x[0])] * m, rows)
-        scale = largest([jnp.abs(matrix[i][i]) for i in range(n)])
-        factors = factor(matrix, eps * scale)
+        matrix = _add_outer(hessian, [stiffness] * m, rows)
+        factors = factor(matrix)
         dx, dlam = jax.tree.map(jnp.zeros_like, rhs)
         for _ in range(1 + refinements):
             left_x, left_g = jax.tree.map(lambda a, b: a - b, rhs, matvec((dx, dlam)))
@@ -255,9 +278,10 @@ def solve_active(
 def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
     """Newton on the equations of the active set, kept only if the KKT conditions hold better than before."""
     x, lam = state.x, state.multipliers
-    active = tuple(a > b for a, b in zip(lam, state.slack, strict=True))
-    at_lower = tuple(f & (z > a - low) for a, z, low, _, f in zip(x, state.below, *box, strict=True))
-    at_upper = tuple(f & (z > high - a) for a, z, _, high, f in zip(x, state.above, *box, strict=True))
+    # Nearness to a bound and its price are both relative: one of the pair is near the rounding error, and it shows which.
+    active = tuple(a > b * state.size for a, b in zip(lam, state.slack, strict=True))
+    at_lower = tuple(f & (z > a * state.size) for a, z, f in zip(state.down, state.below, box.free, strict=True))
+    at_upper = tuple(f & (z > a * state.size) for a, z, f in zip(state.up, state.above, box.free, strict=True))
     free = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
 
     def newton(_: Any, point: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
@@ -276,7 +300,7 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
     )
     sharp = jax.lax.fori_loop(0, 2, newton, (on_bounds, tuple(jnp.where(a, b, 0.0) for a, b in zip(active, lam, strict=True))))
     both = jax.tree.map(lambda a, b: jnp.stack([a, b]), sharp, (x, lam))
-    checks = once(jax.vmap(lambda point: _kkt(functions, box, *point, at_lower, at_upper))(both))
+    checks = once(jax.vmap(lambda point: _kkt(functions, box, state.size, *point, at_lower, at_upper))(both))
     better = checks[1][0] <= checks[1][1]
     (x, lam), (value, residual, violation, slopes) = jax.tree.map(lambda a: jnp.where(better, a[0], a[1]), (both, checks))
     return Point(
@@ -294,11 +318,12 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
 
 
 def _kkt(
-    functions: Functions, box: Box, x: Vector, lam: Vector, at_lower: Vector, at_upper: Vector
+    functions: Functions, box: Box, size: Scalar, x: Vector, lam: Vector, at_lower: Vector, at_upper: Vector
 ) -> tuple[Scalar, Scalar, Scalar, Vector]:
     """(f, largest violation of the KKT conditions, of the constraints, slopes of the Lagrangian), on f's and g's scales.
 
-    Stationarity counts relative to the largest multiplier: with a price of 1e4 an eps in g is 1e4 eps in the slope.
+    Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of
+    1e4 a rounding error in g is 1e4 of them in the slope): it is about how far x is from the optimum, in logarithms.
     """
     (f, *g), (df, *dg) = gradients(functions, tuple(x))
     zero = jnp.zeros_like(f)
@@ -312,6 +337,8 @@ def _kkt(
         wrong.append(jnp.where(free, slope, 0.0))
         violation = jnp.maximum(violation, jnp.where(free, jnp.maximum(low - a, a - high), 0.0))
     violation = largest([violation, *g])
-    wrong += [-a for a in lam] + [jnp.minimum(jnp.abs(a), jnp.abs(b)) for a, b in zip(lam, g, strict=True)]
-    residual = jnp.maximum(largest(wrong) / largest([jnp.ones_like(f), *lam]), violation)
+    scale = largest([size, *lam])
+    wrong += [-a for a in lam]
+    loose = [jnp.minimum(jnp.abs(a) / scale, jnp.abs(b)) for a, b in zip(lam, g, strict=True)]
+    residual = largest([largest(wrong) / scale, violation, *loose])
     return f, residual, violation, tuple(slopes)
