@@ -65,6 +65,7 @@ class _State(NamedTuple):
     multipliers: Vector
     below: Vector  # multipliers of lower ≤ x
     above: Vector  # multipliers of x ≤ upper
+    binds: Vector  # for each constraint, lower and upper bound: did its slack fall faster than its multiplier last?
     size: Scalar  # of the objective: its largest slope or curvature
     radius: Scalar
     last_step: Scalar  # the fraction of the Newton step taken last
@@ -109,6 +110,7 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
         multipliers=tuple(barrier / s for s in slack),
         below=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(down, box.free, strict=True)),
         above=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(up, box.free, strict=True)),
+        binds=(jnp.zeros_like(one, dtype=bool),) * (len(g) + 2 * len(x)),
         size=size,
         radius=4.0 * one,
         last_step=one,
@@ -181,6 +183,10 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     grown = jnp.where(within < 1.0, 3.0 * state.radius, jnp.maximum(state.radius, moved))
     radius = jnp.where(better, jnp.minimum(grown, 20.0), 0.3 * moved)
 
+    fell = zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True)
+    sank = zip([*lam, *zl, *zu], [*new_lam, *new_zl, *new_zu], strict=True)
+    binds = [new * old_z < new_z * old for (old, new), (old_z, new_z) in zip(fell, sank, strict=True)]
+
     def keep(new: Vector, old: Vector) -> Vector:
         return tuple(jnp.where(better, a, b) for a, b in zip(new, old, strict=True))
 
@@ -192,6 +198,7 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
         multipliers=keep(new_lam, lam),
         below=keep(new_zl, zl),
         above=keep(new_zu, zu),
+        binds=keep(binds, state.binds),
         size=size,
         radius=radius,
         last_step=jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0),
@@ -278,10 +285,7 @@ def solve_active(
 def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
     """Newton on the equations of the active set, kept only if the KKT conditions hold better than before."""
     x, lam = state.x, state.multipliers
-    # Nearness to a bound and its price are both relative: one of the pair is near the rounding error, and it shows which.
-    active = tuple(a > b * state.size for a, b in zip(lam, state.slack, strict=True))
-    at_lower = tuple(f & (z > a * state.size) for a, z, f in zip(state.down, state.below, box.free, strict=True))
-    at_upper = tuple(f & (z > a * state.size) for a, z, f in zip(state.up, state.above, box.free, strict=True))
+    active, at_lower, at_upper = _active_set(box, state)
     free = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
 
     def newton(_: Any, point: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
@@ -315,6 +319,24 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
         violation=violation,
         steps=state.steps,
     )
+
+
+def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
+    """Which constraints, lower and upper bounds bind.
+
+    Near the solution either the slack or the multiplier of a pair goes to zero. Where one is already far smaller than
+    the other (both relative) that tells; else which of them fell faster in the last step does (Tapia's indicators).
+    """
+    slacks = [*state.slack, *state.down, *state.up]
+    prices = [z / state.size for z in (*state.multipliers, *state.below, *state.above)]
+    binds = [
+        (z > 1e3 * s) | (b & (s <= 1e3 * z)) for s, z, b in zip(slacks, prices, state.binds, strict=True)
+    ]
+    m, n = len(state.slack), len(state.x)
+    lower, upper = binds[m : m + n], binds[m + n :]
+    at_lower = tuple(f & a for a, f in zip(lower, box.free, strict=True))
+    at_upper = tuple(f & b & ~a for a, b, f in zip(lower, upper, box.free, strict=True))
+    return tuple(binds[:m]), at_lower, at_upper
 
 
 def _kkt(
