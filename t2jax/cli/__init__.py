@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         command = options.parse(words)
-        if isinstance(command, options.List):
-            return _list(command)
-        return _plan(options.checked(command))
+        status = _list(command) if isinstance(command, options.List) else _plan(options.checked(command))
+        sys.stdout.flush()  # here, where a closed pipe is caught
+        return status
     except options.UsageError as error:
         return _complain(str(error))
     except SystemExit as end:  # tyro's, after it has printed help or what is wrong

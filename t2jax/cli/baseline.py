@@ -88,7 +88,7 @@ def _balanced(law: Quantity, log_params: Array, log_tokens: Array, slide: Array)
     def loss(log_params: Array, log_tokens: Array) -> Array:
         return law(Allocation(jnp.exp(log_params), jnp.exp(log_tokens)))
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
         middle = 0.5 * (low + high)
         ones = jnp.ones_like(middle)

@@ -17,14 +17,24 @@ _SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
 
-def _read(words: list[str]) -> Any:
-    """The number, or what was typed where it is none: `checked`, which knows the option's name, refuses it."""
+class _NoNumber(float):
+    """A NaN that remembers what was typed: `checked`, which knows the option's name, refuses it."""
+
+    word: str
+
+    def __new__(cls, word: str) -> "_NoNumber":
+        value = super().__new__(cls, "nan")
+        value.word = word
+        return value
+
+
+def _read(words: list[str]) -> float:
     word = words[0].strip()
     scale = _SUFFIXES.get(word[-1:].upper(), 1.0)
     try:
         return float(word[:-1] if scale > 1 else word) * scale
     except ValueError:
-        return words[0]
+        return _NoNumber(words[0])
 
 
 _Number = Annotated[
@@ -179,8 +189,8 @@ def checked(plan: Plan) -> Plan:
     return plan
 
 
-def _check_number(option: str, value: Any, *, zero: bool) -> None:
-    if not isinstance(value, float):
-        raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value!r}")
+def _check_number(option: str, value: float, *, zero: bool) -> None:
+    if isinstance(value, _NoNumber):
+        raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value.word!r}")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise UsageError(f"{option} must be {'zero or positive,' if zero else 'positive'} and finite, got {value:g}")

@@ -123,8 +123,7 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
-    s = _slack(state.slack, state.slack, g, eps)
-    down, up, zl, zu = state.down, state.up, state.below, state.above
+    s, down, up, zl, zu = state.slack, state.down, state.up, state.below, state.above
 
     products = [a * b for a, b in zip([*s, *down, *up], [*lam, *zl, *zu], strict=True)]
     gap = sum(products) / len(products)
@@ -162,7 +161,8 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
 
     new_x = [a + primal * d for a, d in zip(x, dx, strict=True)]
     new_x, (new_f, *new_g) = once((new_x, functions(tuple(new_x))))
-    new_s = _slack(s, [s[c] + primal * ds[c] for c in range(m)], new_g, eps)
+    penalty = 2.0 * largest([0.01 * size, *lam, *(a + d for a, d in zip(lam, dlam, strict=True))])
+    new_s = _slack([s[c] + primal * ds[c] for c in range(m)], new_g, mu / penalty, eps)
     new_down = [a + primal * d for a, d in zip(down, dx, strict=True)]
     new_up = [a - primal * d for a, d in zip(up, dx, strict=True)]
     new_lam, new_zl, new_zu = (
@@ -171,7 +171,6 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     )
 
     # The merit is f − μ Σ log(slacks and gaps) + penalty · Σ|g + s|; one logarithm gives the change of all of them.
-    penalty = 2.0 * largest([0.01 * size, *lam, *(a + d for a, d in zip(lam, dlam, strict=True))])
     growth = jnp.ones_like(f)
     for old, new in zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True):
         growth = growth * (new / old)
@@ -207,14 +206,12 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     )
 
 
-def _slack(last: Vector, wanted: Vector, g: Vector, eps: float) -> list[Scalar]:
-    """Where a constraint holds with room to spare its slack is simply that room, and g + s = 0.
+def _slack(wanted: Vector, g: Vector, least: Scalar, eps: float) -> list[Scalar]:
+    """The slacks of least merit: the room a constraint leaves, or μ/penalty where it leaves less or is violated.
 
     Only g's rounding, some 100 eps, is left out: the slack of a binding constraint has more digits than g itself.
     """
-    return [
-        jnp.where((-c > 0.01 * a) & (jnp.abs(b + c) > 100 * eps), -c, b) for a, b, c in zip(last, wanted, g, strict=True)
-    ]
+    return [jnp.where(jnp.abs(a + b) > 100 * eps, jnp.maximum(-b, least), a) for a, b in zip(wanted, g, strict=True)]
 
 
 def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:
@@ -329,9 +326,8 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
     """
     slacks = [*state.slack, *state.down, *state.up]
     prices = [z / state.size for z in (*state.multipliers, *state.below, *state.above)]
-    binds = [
-        (z > 1e3 * s) | (b & (s <= 1e3 * z)) for s, z, b in zip(slacks, prices, state.binds, strict=True)
-    ]
+    far = float(jnp.finfo(state.size.dtype).eps) ** -0.4
+    binds = [(z > far * s) | (b & (s <= far * z)) for s, z, b in zip(slacks, prices, state.binds, strict=True)]
     m, n = len(state.slack), len(state.x)
     lower, upper = binds[m : m + n], binds[m + n :]
     at_lower = tuple(f & a for a, f in zip(lower, box.free, strict=True))
