@@ -63,7 +63,9 @@ def _published(given: str, unique_tokens: float | None = None) -> Any:
     rows = {row.name: row for row in list_published()}
     if given not in rows:
         usable = [name for name, row in rows.items() if row.kind in (*LAWS, *TASKS)]
-        raise UsageError(f"no published law or task is called {given!r}" + (meant(given, usable) or ": t2jax list shows them all"))
+        raise UsageError(
+            f"no published law or task is called {given!r}" + (meant(given, usable) or ": t2jax list shows them all")
+        )
     row = rows[given]
     if row.kind not in (*LAWS, *TASKS):
         law = given.removesuffix("-error")

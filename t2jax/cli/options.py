@@ -5,7 +5,7 @@ Loads tyro, which the `cli` extra installs, but not JAX.
 
 import math
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 

@@ -138,7 +138,7 @@ class _Problem:
         if not math.isfinite(min(limits.train, limits.tokens)):
             return (
                 "unbounded",
-                "more training tokens are always better: add --train-flops, --total-flops or --max-tokens",
+                "more training tokens are always better: add --train-flops or --max-tokens",
             )
         return None
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
 from t2jax.optimize.interior import Box, Point, solve, solve_active
 from t2jax.optimize.problem import FAR, Problem
-from t2jax.optimize.starts import STARTS, relevant, spread
+from t2jax.optimize.starts import relevant, slide, spread
 
 LANES = 8192
 """Lanes searched together: their working set stays in a core's cache."""
@@ -99,7 +99,7 @@ def _search(problem: Problem, start: Vector) -> Optimum:
     box = Box(tuple(lower), tuple(upper), tuple(free))
 
     if problem.convex:
-        point = solve(functions, box, tuple(start))
+        point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
         points = jax.vmap(lambda x: solve(functions, box, x))(tuple(spread(functions, box, start)))
         point = _best(points)

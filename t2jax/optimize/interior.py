@@ -131,9 +131,9 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     dual = largest([jnp.where(free, jnp.abs(a), 0.0) for a, free in zip(slopes, box.free, strict=True)])
     curved = [jnp.where(box.free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
     size = largest([*curved, _TINY * jnp.ones_like(f)])
+    missed = largest([jnp.zeros_like(f), *(jnp.abs(a + b) for a, b in zip(g, s, strict=True))])
     # g is a difference of logarithms near 50: it has no digits beyond 100 eps.
-    missing = [0.01 * jnp.abs(a + b) for a, b in zip(g, s, strict=True)]
-    error = largest([largest([dual, *products]) / size, *missing])
+    error = jnp.maximum(largest([dual, *products]) / size, 0.01 * missed)
     # Aim lower the better the last step went, faster than linearly at the end, never far ahead of stationarity.
     centring = jnp.where(state.last_step > 0.9, jnp.clip(jnp.sqrt(gap / size), 1e-3, 0.1), 0.4)
     mu = largest([centring * gap, 0.1 * jnp.minimum(dual, size), 0.1 * eps * size])
@@ -174,8 +174,8 @@ def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
     growth = jnp.ones_like(f)
     for old, new in zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True):
         growth = growth * (new / old)
-    missed = [jnp.abs(new_g[c] + new_s[c]) - jnp.abs(g[c] + s[c]) for c in range(m)]
-    change = new_f - f - mu * jnp.log(growth) + penalty * dot(missed, [jnp.ones_like(f)] * m)
+    further = [jnp.abs(new_g[c] + new_s[c]) - jnp.abs(g[c] + s[c]) for c in range(m)]
+    change = new_f - f - mu * jnp.log(growth) + penalty * dot(further, [jnp.ones_like(f)] * m)
     better = once(change) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)
 
     moved = primal * length

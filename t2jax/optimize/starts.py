@@ -36,7 +36,7 @@ def spread(functions: Functions, box: Box, first: Vector) -> list[Vector]:
     ]
 
     def candidate(point: Vector) -> tuple[Vector, Scalar]:
-        point = _slide(functions, box, tuple(point))
+        point = slide(functions, box, tuple(point))
         f, *g = functions(point)
         # Any constraint still violated weighs more than any difference in the objective.
         cost = f + 1e3 * largest([jnp.zeros_like(f), *g])
@@ -47,8 +47,11 @@ def spread(functions: Functions, box: Box, first: Vector) -> list[Vector]:
     return [jnp.take(a, picks) for a in points]
 
 
-def _slide(functions: Functions, box: Box, x: Vector) -> Vector:
-    """Move along the diagonal to where the most violated (or least slack) constraint is zero: three Newton steps."""
+def slide(functions: Functions, box: Box, x: Vector, *, room: float = 0.0) -> Vector:
+    """Move along the diagonal to where the worst constraint holds with `room` to spare: three Newton steps.
+
+    From there the search is near where budgets bind and, with room, strictly feasible wherever they are all that is.
+    """
     one = tuple(jnp.where(free, 1.0, 0.0).astype(a.dtype) for a, free in zip(x, box.free, strict=True))
 
     def clip(x: Vector) -> Vector:
@@ -56,11 +59,11 @@ def _slide(functions: Functions, box: Box, x: Vector) -> Vector:
 
     def newton(_: int, x: Vector) -> Vector:
         values, slopes = jax.jvp(functions, (x,), (one,))
-        worst, slope = jnp.asarray(-jnp.inf, x[0].dtype), jnp.zeros_like(x[0])
+        worst, slope = jnp.full_like(x[0], -jnp.inf), jnp.zeros_like(x[0])
         for g, d in zip(values[1:], slopes[1:], strict=True):
             worst, slope = jnp.where(g > worst, g, worst), jnp.where(g > worst, d, slope)
         safe = jnp.where(jnp.abs(slope) > 1e-3, slope, 1.0)
-        step = jnp.where(jnp.abs(slope) > 1e-3, jnp.clip(-worst / safe, -20.0, 20.0), 0.0)
+        step = jnp.where(jnp.abs(slope) > 1e-3, jnp.clip((-room - worst) / safe, -20.0, 20.0), 0.0)
         step = jnp.where(jnp.isfinite(step), step, 0.0)
         return clip(tuple(a + step * b for a, b in zip(x, one, strict=True)))
 
