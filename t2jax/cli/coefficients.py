@@ -55,7 +55,7 @@ def law_or_task(given: str, *, unique_tokens: float | None = None) -> Any:
 def meant(given: str, known: Iterable[str]) -> str:
     """': did you mean …?' with the nearest names, or nothing where none is near."""
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(given.lower(), by_lower, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(given.lower(), by_lower, n=3, cutoff=0.6)
     return f": did you mean {' or '.join(by_lower[one] for one in near)}?" if near else ""
 
 
@@ -63,9 +63,8 @@ def _published(given: str, unique_tokens: float | None = None) -> Any:
     rows = {row.name: row for row in list_published()}
     if given not in rows:
         usable = [name for name, row in rows.items() if row.kind in (*LAWS, *TASKS)]
-        raise UsageError(
-            f"no published law or task is called {given!r}" + (meant(given, usable) or ": t2jax list shows them all")
-        )
+        near = meant(given, usable) or ": t2jax list shows them all"
+        raise UsageError(f"no published law or task is called {given!r}{near}")
     row = rows[given]
     if row.kind not in (*LAWS, *TASKS):
         law = given.removesuffix("-error")

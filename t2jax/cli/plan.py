@@ -50,6 +50,8 @@ def answer(plan: Plan) -> dict[str, Any]:
     if not bool(solution.ok):
         # A reason begins with its status: "infeasible: no allocation satisfies all constraints; …".
         status, said["reason"] = solution.reason.split(": ", 1)
+        if status == "infeasible" and plan.target is not None:
+            said["reason"] = f"the target {plan.target:g} takes more than the limits allow"
         return {**said, **without, "status": status}
 
     columns = [_where(solution), problem.chinchilla(), problem.one_sample()]

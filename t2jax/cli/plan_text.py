@@ -82,11 +82,11 @@ def _demand(said: dict[str, Any]) -> str:
         return "one token, sampled k times: 2Nk FLOPs"
     queries = "one query" if inputs["queries"] is None else f"{human(inputs['queries'])} queries"
     sampled = "k samples of " if _of_task(said) else ""
-    answers = f"{queries} of {sampled}{human(output)} token{'' if output == 1 else 's'}"
+    answers = f"{queries} of {sampled}{_count(output)} token{'' if output == 1 else 's'}"
     if not prompt:
         return answers
     shared = ", read for each sample" if inputs["no_share_prompt"] else ", read once" if sampled else ""
-    return f"{answers}, after a prompt of {human(prompt)}{shared}"
+    return f"{answers}, after a prompt of {_count(prompt)}{shared}"
 
 
 def _of_task(said: dict[str, Any]) -> bool:
@@ -236,6 +236,10 @@ def _notes(said: dict[str, Any]) -> str:
 def _samples(k: float) -> str:
     whole = k >= 1000 or abs(k - round(k)) < 1e-6 * k
     return f"{k:,.0f}" if whole else f"{k:.4g}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if number < 1e6 and number == round(number) else human(number)
 
 
 def _times(ratio: float | None) -> str:
