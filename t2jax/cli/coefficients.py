@@ -172,6 +172,7 @@ def _provenance(content: Any, file: str, place: str) -> Provenance:
                 raise UsageError(f'{file}: "{place}provenance.{key}" must be [low, high], got {json.dumps(value)}')
         elif not isinstance(value, str):
             raise UsageError(f'{file}: "{place}provenance.{key}" must be text, got {json.dumps(value)}')
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     try:
         return Provenance(**given)
     except (TypeError, ValueError, OverflowError) as error:
