@@ -267,7 +267,7 @@ class _Problem:
                     "limit": getattr(self.plan, name),
                     "used": used[name],
                     "binding": abs(float(slack)) < 1e-6,
-                    "price": float(price) + 0.0,  # no −0
+                    "price": float(price) + 0.0 if math.isfinite(price) else None,  # no −0
                 }
             )
         return rows

@@ -176,13 +176,14 @@ def _summary(said: dict[str, Any]) -> str:
         for key, name in names.items()
         if said["baselines"][key]["why_none"] is None
     ]
-    return textwrap.fill(f"The optimum is {', and '.join(against)}.", _WIDTH) if against else ""
+    verb = "takes" if said["objective"]["quantity"] == "flops" else "is"
+    return textwrap.fill(f"The optimum {verb} {', and '.join(against)}.", _WIDTH) if against else ""
 
 
 def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[str, Any]) -> str:
     key = "total_flops" if objective["quantity"] == "flops" else "value"
     if abs(other[key] - optimum[key]) <= 1e-9 * optimum[key]:
-        return "as good as"
+        return "as much compute as" if objective["quantity"] == "flops" else "as good as"
     if objective["quantity"] == "flops":
         return f"{_percent(1 - optimum[key] / other[key])} less compute than"
     gain = abs(other[key] - optimum[key])
@@ -201,7 +202,7 @@ def _prices(said: dict[str, Any]) -> str:
         used = "all" if row["binding"] else _percent(row["used"] / row["limit"])
         if name == "target":
             used = "reached" if row["binding"] else shown(row["used"])
-        rows.append([_LIMITS[name], shown(row["limit"]), used, _in_words(said, row), f"{row['price']:.4g}"])
+        rows.append([_LIMITS[name], shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
     if len(rows) == 1:
         return ""
     value = "FLOPs" if said["objective"]["quantity"] == "flops" else "value"
@@ -213,6 +214,8 @@ def _in_words(said: dict[str, Any], row: dict[str, Any]) -> str:
     if not row["binding"]:
         return "does not bind"
     price, name = row["price"], row["constraint"]
+    if price is None:
+        return "–"
     if said["objective"]["quantity"] == "flops":
         per_percent = price / said["optimum"]["total_flops"]
         if name != "target":
@@ -236,6 +239,10 @@ def _notes(said: dict[str, Any]) -> str:
 def _samples(k: float) -> str:
     whole = k >= 1000 or abs(k - round(k)) < 1e-6 * k
     return f"{k:,.0f}" if whole else f"{k:.4g}"
+
+
+def _raw(price: float | None) -> str:
+    return "–" if price is None else f"{price:.4g}"
 
 
 def _count(number: float) -> str:
