@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from t2jax.fusion import once
+
 __all__ = ["expm1_over", "log_failure", "log_failure_per_a", "log_failure_terms", "log_odds_of_pass"]
 
 # lgamma(x) = (x - 1/2) log x - x + log(2 pi)/2 + u * sum_n _LGAMMA[n] w^n   with u = 1/x, w = u^2
@@ -130,7 +132,8 @@ def _log_failure(a: Array, b: Array, k: Array) -> Array:
 @_log_failure.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (a, b, k), (da, db, dk) = primals, tangents
-    slope = db * _mixed_digamma(a, b, k) - da * _digamma_step(a + b, k) - dk * _digamma_step(b + k, a)
+    of_b, of_a, of_k = once((_mixed_digamma(a, b, k), _digamma_step(a + b, k), _digamma_step(b + k, a)))
+    slope = db * of_b - da * of_a - dk * of_k
     return _log_failure(a, b, k), slope
 
 
@@ -144,8 +147,9 @@ def _mixed_digamma(a: Array, b: Array, k: Array) -> Array:
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     (a, b, k), (da, db, dk) = primals, tangents
     value, slope_b = jax.jvp(lambda b: _mixed_digamma_terms(a, b, k), (b,), (jnp.ones_like(b),))
-    _, slope_a = jax.jvp(lambda y: _digamma_step(y, k), (a + b,), (jnp.ones_like(b),))
-    _, slope_k = jax.jvp(lambda y: _digamma_step(y, a), (b + k,), (jnp.ones_like(b),))
+    _, slope_a = jax.jvp(lambda y: _digamma_step_terms(y, k), (a + b,), (jnp.ones_like(b),))
+    _, slope_k = jax.jvp(lambda y: _digamma_step_terms(y, a), (b + k,), (jnp.ones_like(b),))
+    value, slope_a, slope_b, slope_k = once((value, slope_a, slope_b, slope_k))
     return value, db * slope_b - da * slope_a - dk * slope_k
 
 
@@ -160,8 +164,24 @@ def _mixed_digamma_terms(a: Array, b: Array, k: Array) -> Array:
     return a * (moved + 0.5 * at.mixed + tail) + jnp.log1p(a * k * at.u0 * at.u3)
 
 
+@jax.custom_jvp
 def _digamma_step(y: Array, t: Array) -> Array:
     """digamma(y + t) - digamma(y), t >= 0."""
+    return _digamma_step_terms(y, t)
+
+
+@_digamma_step.defjvp
+def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    # Both slopes are computed, once, so that any number of directions costs two products each.
+    (y, t), (dy, dt) = primals, tangents
+    one, zero = jnp.ones_like(y), jnp.zeros_like(y)
+    _, slope_y = jax.jvp(_digamma_step_terms, (y, t), (one, zero))
+    _, slope_t = jax.jvp(_digamma_step_terms, (y, t), (zero, one))
+    slope_y, slope_t = once((slope_y, slope_t))
+    return _digamma_step(y, t), dy * slope_y + dt * slope_t
+
+
+def _digamma_step_terms(y: Array, t: Array) -> Array:
     moves, terms = _effort(y)
     moved = 0.0
     for j in range(moves):
