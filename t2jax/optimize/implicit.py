@@ -22,13 +22,17 @@ LANES = 8192
 
 
 class Optimum(NamedTuple):
-    """Where the search ended. `x` and `multipliers` carry derivatives; the rest are flags and figures, as floats."""
+    """Where the search ended. The first five carry derivatives; the rest are flags and figures, as floats."""
 
     x: Vector
     multipliers: Vector
+    value: Scalar
+    violations: Vector
+    slopes: Vector
     active: Vector
     at_lower: Vector
     at_upper: Vector
+    free: Vector
     relevant: Vector
     residual: Scalar
     violation: Scalar
@@ -59,68 +63,121 @@ def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Op
     x, lam = found.x, found.multipliers
     n, m = len(x), len(lam)
 
-    def conditions(leaves: list[Any]) -> tuple[Vector, Vector, Vector, Vector]:
-        """Slopes of the Lagrangian, constraints and bounds as functions of the problem at the solution's x and λ."""
+    def conditions(leaves: list[Any]) -> tuple[Scalar, Vector, Vector, Vector, Vector]:
+        """Objective, constraints, slopes of the Lagrangian and bounds as functions of the problem, at fixed x and λ."""
         problem, _ = restore(leaves)
-        (_, *g), (df, *dg) = gradients(problem.functions(), x)
+        (f, *g), (df, *dg) = gradients(problem.functions(), x)
         slopes = [df[i] + dot(lam, [row[i] for row in dg]) if m else df[i] for i in range(n)]
-        lower, upper = problem.bounds()
-        return slopes, g, lower, upper
+        return f, g, slopes, *problem.bounds()
 
-    _, (slopes, g, lower, upper) = jax.jvp(conditions, (leaves,), (leaf_tangents,))
-    _, (_, *rows), hessian = second_order(restore(leaves)[0].functions(), x, [jnp.ones_like(x[0]), *lam])
+    _, (f, g, slopes, lower, upper) = jax.jvp(conditions, (leaves,), (leaf_tangents,))
+    _, (df, *rows), hessian = second_order(restore(leaves)[0].functions(), x, [jnp.ones_like(x[0]), *lam])
 
     held = [
         jnp.where(found.at_upper[i] > 0, upper[i], jnp.where(found.at_lower[i] > 0, lower[i], 0.0)) for i in range(n)
     ]
-    free = [(a + b == 0) & (r > 0) for a, b, r in zip(found.at_lower, found.at_upper, found.relevant, strict=True)]
-    active = [a > 0 for a in found.active]
+    free, active = [a > 0 for a in found.free], [a > 0 for a in found.active]
     of_x = [-slopes[i] - dot(hessian[i], held) for i in range(n)]
     of_g = [-g[c] - dot(rows[c], held) for c in range(m)]
     dx, dlam = solve_active(hessian, rows, active, free, of_x, of_g, refinements=3)
-    dx = [jnp.where(f, a, h) for f, a, h in zip(free, dx, held, strict=True)]
-    zeros = jax.tree.map(jnp.zeros_like, found)
-    return found, zeros._replace(x=tuple(dx), multipliers=tuple(dlam))
+    dx = [jnp.where(a, b, c) for a, b, c in zip(free, dx, held, strict=True)]
+    along = [slopes[i] + dot(hessian[i], dx) for i in range(n)]
+    tangent = jax.tree.map(jnp.zeros_like, found)._replace(
+        x=tuple(dx),
+        multipliers=tuple(dlam),
+        value=f + dot(df, dx),
+        violations=tuple(g[c] + dot(rows[c], dx) for c in range(m)),
+        slopes=tuple(along[i] + dot(dlam, [row[i] for row in rows]) if m else along[i] for i in range(n)),
+    )
+    return found, tangent
 
 
 def _search(problem: Problem, start: Vector) -> Optimum:
     """One problem, without derivatives."""
     functions = problem.functions()
     lower, upper = problem.bounds()
-    crossed = largest([low - high for low, high in zip(lower, upper, strict=True)])
     tiny = 100 * float(jnp.finfo(start[0].dtype).eps)
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
     matters = relevant(functions, [start, [a + 1.0 for a in start]])
-    free = [(high - low > tiny) & r for low, high, r in zip(lower, upper, matters, strict=True)]
     # What nothing depends on rests at its lower bound; where it has none, at one, and is reported as zero.
     start = [
         jnp.where(r, a, jnp.where(low > -FAR, low, 0.0)) for a, low, r in zip(start, lower, matters, strict=True)
     ]
+    free = [(high - low > tiny) & r for low, high, r in zip(lower, upper, matters, strict=True)]
     box = Box(tuple(lower), tuple(upper), tuple(free))
-
-    if problem.convex:
+    if problem.whole is not None:
+        box, point = _solve_whole(problem, functions, box, tuple(start), tiny)
+    elif problem.convex:
         point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
-        points = jax.vmap(lambda x: solve(functions, box, x))(tuple(spread(functions, box, start)))
-        point = _best(points)
+        starts = tuple(spread(functions, box, start))
+        point = _best(jax.vmap(lambda x: solve(functions, box, x))(starts))
 
-    pinned = [~f & r for f, r in zip(free, matters, strict=True)]
+    pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
+    if problem.whole is not None:
+        pinned[problem.whole] = jnp.zeros_like(pinned[0])  # held at its whole number, not at a bound
     at_upper = [a | (p & (s < 0)) for a, p, s in zip(point.at_upper, pinned, point.slopes, strict=True)]
     at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, point.slopes, strict=True)]
-    dtype = start[0].dtype
-    as_float = partial(jax.tree.map, lambda a: a.astype(dtype))
+    inside = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
+    crossed = largest([low - high for low, high in zip(box.lower, box.upper, strict=True)])
+    as_float = partial(jax.tree.map, lambda a: a.astype(start[0].dtype))
     return Optimum(
         x=point.x,
         multipliers=point.multipliers,
+        value=point.value,
+        violations=point.violations,
+        slopes=point.slopes,
         active=as_float(point.active),
         at_lower=as_float(tuple(at_lower)),
         at_upper=as_float(tuple(at_upper)),
+        free=as_float(tuple(inside)),
         relevant=as_float(tuple(matters)),
         residual=point.residual,
         violation=jnp.maximum(point.violation, crossed),
         unbounded=as_float(_unbounded(functions, box, point)),
-        steps=point.steps.astype(dtype),
+        steps=as_float(point.steps),
     )
+
+
+def _solve_whole(problem: Problem, functions: Any, box: Box, start: Vector, tiny: float) -> tuple[Box, Point]:
+    """The best point where one scalar is a whole number: those next to the real optimum, and the least allowed.
+
+    For a convex problem the best value is convex in that number, so a neighbour of the real optimum is the best. Two
+    rounds of the same search, the second with the scalar held at each candidate; other variables are optimal for each.
+    """
+    k = problem.whole
+    assert k is not None
+    starts = [start[i][None] for i in range(len(start))] if problem.convex else spread(functions, box, start)
+    # Five lanes in both rounds: the real problem from up to five starts, then five candidates.
+    lanes = [jnp.concatenate([a, jnp.broadcast_to(a[:1], (5 - a.shape[0],))]) for a in starts]
+    least = jnp.ceil(jnp.exp(box.lower[k]) * (1 - tiny))
+    most = jnp.floor(jnp.exp(box.upper[k]) * (1 + tiny))
+
+    def boxed(low: Scalar, high: Scalar) -> Box:
+        replace = lambda values, new: tuple(new if i == k else a for i, a in enumerate(values))  # noqa: E731
+        return Box(
+            replace(box.lower, low), replace(box.upper, high), replace(box.free, box.free[k] & (high - low > tiny))
+        )
+
+    def one(x: Vector, low: Scalar, high: Scalar) -> Point:
+        within = boxed(low, high)
+        x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
+        return solve(functions, within, slide(functions, within, x, room=0.5))
+
+    def search(carry: Any, _: Any) -> Any:
+        xs, low, high = carry
+        points = jax.vmap(one)(xs, low, high)
+        best = _best(points)
+        below = jnp.floor(jnp.exp(best.x[k]) * (1 + tiny))
+        candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, least])
+        logs = jnp.log(jnp.clip(candidates, least, jnp.maximum(least, most)))
+        return (tuple(jnp.broadcast_to(a, (5,)) for a in best.x), logs, logs), best
+
+    first = (tuple(lanes), jnp.broadcast_to(box.lower[k], (5,)), jnp.broadcast_to(box.upper[k], (5,)))
+    _, bests = jax.lax.scan(search, first, None, length=2)
+    point = jax.tree.map(lambda a: a[1], bests)
+    held = boxed(jnp.where(least <= most, point.x[k], FAR), jnp.where(least <= most, point.x[k], -FAR))
+    return held, point
 
 
 def _best(points: Point) -> Point:

@@ -43,7 +43,7 @@ class Box(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Variables, multipliers ≥ 0 of the constraints, what is active, slopes of the Lagrangian, and how well KKT holds."""
+    """Variables, multipliers ≥ 0, what is active, slopes of the Lagrangian, f and g, and how well the KKT conditions hold."""
 
     x: Vector
     multipliers: Vector
@@ -52,6 +52,7 @@ class Point(NamedTuple):
     at_upper: Vector
     slopes: Vector
     value: Scalar
+    violations: Vector
     residual: Scalar
     violation: Scalar
     steps: Scalar
@@ -302,8 +303,8 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
     sharp = jax.lax.fori_loop(0, 2, newton, (on_bounds, tuple(jnp.where(a, b, 0.0) for a, b in zip(active, lam, strict=True))))
     both = jax.tree.map(lambda a, b: jnp.stack([a, b]), sharp, (x, lam))
     checks = once(jax.vmap(lambda point: _kkt(functions, box, state.size, *point, at_lower, at_upper))(both))
-    better = checks[1][0] <= checks[1][1]
-    (x, lam), (value, residual, violation, slopes) = jax.tree.map(lambda a: jnp.where(better, a[0], a[1]), (both, checks))
+    better = checks[2][0] <= checks[2][1]
+    (x, lam), (value, violations, residual, violation, slopes) = jax.tree.map(lambda a: jnp.where(better, a[0], a[1]), (both, checks))
     return Point(
         x=x,
         multipliers=lam,
@@ -312,6 +313,7 @@ def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
         at_upper=at_upper,
         slopes=slopes,
         value=value,
+        violations=violations,
         residual=residual,
         violation=violation,
         steps=state.steps,
@@ -337,8 +339,8 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
 
 def _kkt(
     functions: Functions, box: Box, size: Scalar, x: Vector, lam: Vector, at_lower: Vector, at_upper: Vector
-) -> tuple[Scalar, Scalar, Scalar, Vector]:
-    """(f, largest violation of the KKT conditions, of the constraints, slopes of the Lagrangian), on f's and g's scales.
+) -> tuple[Scalar, Vector, Scalar, Scalar, Vector]:
+    """(f, g, largest violation of the KKT conditions, of the constraints, slopes of the Lagrangian).
 
     Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of
     1e4 a rounding error in g is 1e4 of them in the slope): it is about how far x is from the optimum, in logarithms.
@@ -359,4 +361,4 @@ def _kkt(
     wrong += [-a for a in lam]
     loose = [jnp.minimum(jnp.abs(a) / scale, jnp.abs(b)) for a, b in zip(lam, g, strict=True)]
     residual = largest([largest(wrong) / scale, violation, *loose])
-    return f, residual, violation, tuple(slopes)
+    return f, tuple(g), residual, violation, tuple(slopes)

@@ -68,9 +68,9 @@ class Problem(eqx.Module):
     objective: Quantity
     constraints: tuple[Constraint, ...]
     implied: tuple[tuple[str, float], ...] = eqx.field(static=True)
-    held: dict[str, Any]
     layout: Layout
     maximise: bool = eqx.field(static=True)
+    whole: int | None = eqx.field(static=True)  # the scalar that must be a whole number, if any
 
     def sorted(self) -> tuple[list[Bound | int], list[Constraint]]:
         """For each constraint the bound it is, or its place among the general ones; and those."""
@@ -116,18 +116,7 @@ class Problem(eqx.Module):
                     upper[i] = jnp.minimum(upper[i], limit)
                 else:
                     lower[i] = jnp.maximum(lower[i], limit)
-        for name, value in self.held.items():
-            # NaN holds at nothing: a range that is empty.
-            i, log_value = self.layout.index(name), jnp.log(value)
-            lower[i] = jnp.where(jnp.isnan(value), FAR, log_value)
-            upper[i] = jnp.where(jnp.isnan(value), -FAR, log_value)
         return lower, upper
-
-    def hold(self, name: str, value: Any) -> "Problem":
-        """The same problem with one coordinate fixed."""
-        return Problem(
-            self.objective, self.constraints, self.implied, {**self.held, name: value}, self.layout, self.maximise
-        )
 
     def functions(self) -> Callable[[Vector], Vector]:
         """x → (f, g_1, …, g_m) in logarithms x: f is to be minimised, g ≤ 0."""

@@ -113,7 +113,7 @@ class Solution(eqx.Module):
         if self.constraint_labels:
             header = ["constraint", "limit", "slack", "d value / d log limit"]
             table = [
-                [label, _number(limit), "binds" if abs(float(slack)) < 1e-6 else f"{float(slack):.3g}", f"{float(price):.4g}"]
+                [label, _number(limit), "binds" if abs(float(slack)) < 1e-6 else f"{float(slack):.3g}", f"{float(price) + 0.0:.4g}"]
                 for label, limit, slack, price in zip(
                     self.constraint_labels, self.limits, self.slacks, self.shadow_prices, strict=True
                 )

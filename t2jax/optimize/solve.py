@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
-from t2jax.optimize.dense import Vector, dot, gradients
+from t2jax.optimize.dense import Vector
 from t2jax.optimize.implicit import Optimum, find, tolerance
 from t2jax.optimize.problem import FAR, Bound, Layout, Problem
 from t2jax.optimize.solution import NoSolution, Solution, Status
@@ -70,15 +70,17 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
     decision = Allocation(1e9, 2e10, 16.0) if start is None else start
     implied = tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
     decision = jax.tree.map(lambda leaf: validate.positive("start", leaf), decision)
-    if integer and not hasattr(decision, "samples"):
-        raise TypeError(f"integer_samples needs a decision with samples, got {type(decision).__name__}")
+    layout = Layout.of(decision)
+    whole = layout.index("samples") if integer else None
+    if integer and whole is None:
+        raise TypeError(f"integer_samples needs a decision with one number of samples, got {type(decision).__name__}")
 
-    problem = Problem(quantity, constraints, implied, {}, Layout.of(decision), maximise)
+    problem = Problem(quantity, constraints, implied, layout, maximise, whole)
     dtype = problem.dtype if start is None else jnp.promote_types(problem.dtype, jax.tree.leaves(decision)[0].dtype)
     problem = jax.tree.map(lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a, problem)
     log_start = tuple(jnp.log(a.astype(dtype)) for a in problem.layout.flat(decision))
     solution = Solution(
-        **_run(problem, log_start, integer),
+        **_run(problem, log_start),
         limits=tuple(c.limit for c in problem.constraints),
         objective_label=quantity.label,
         constraint_labels=tuple(c.label for c in constraints),
@@ -90,67 +92,56 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
     return solution
 
 
-@eqx.filter_jit
-def _run(problem: Problem, log_start: Vector, integer: bool) -> dict[str, Any]:
-    if integer:
-        problem = _with_whole_samples(problem, log_start)
+def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
+    """Solve and report, compiled. A single problem outside traced code is compiled in a hurry: it runs once or a few times.
+
+    Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
+    """
+    arrays, static = eqx.partition((problem, log_start), eqx.is_array)
+    hurried = not _traced(arrays) and jax.default_backend() == "cpu"
+    leaves, treedef = jax.tree.flatten(static)
+    return (_compiled_in_a_hurry if hurried else _compiled)((tuple(leaves), treedef), arrays)
+
+
+def _solve_and_report(static: Any, arrays: Any) -> dict[str, Any]:
+    leaves, treedef = static
+    problem, log_start = eqx.combine(arrays, jax.tree.unflatten(treedef, leaves))
     return _report(problem, find(problem, log_start))
 
 
-def _with_whole_samples(problem: Problem, log_start: Vector) -> Problem:
-    """The problem with k held at its best whole number, among those beside the real optimum and the smallest allowed.
-
-    For a convex problem the best value is convex in k, so a neighbour of the real optimum is the best whole k.
-    """
-    index = problem.layout.index("samples")
-    if index is None:
-        raise TypeError("integer_samples needs samples to be a single number")
-    problem_lower, problem_upper = (bounds[index] for bounds in problem.bounds())
-    real = find(problem, log_start).x[index]
-    slack = 10 * float(jnp.finfo(real.dtype).eps)
-    least = jnp.ceil(jnp.exp(problem_lower) * (1 - slack))
-    most = jnp.floor(jnp.exp(problem_upper) * (1 + slack))
-    below = jnp.floor(jnp.exp(real) * (1 + slack))
-    candidates = jnp.clip(jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, least]), least, jnp.maximum(least, most))
-
-    def cost(k: Any) -> Any:
-        held = problem.hold("samples", k)
-        found = find(held, log_start)
-        f = held.functions()(found.x)[0]
-        return jnp.where(found.violation <= tolerance(f.dtype), f, jnp.inf)
-
-    best = candidates[jnp.argmin(jax.vmap(cost)(candidates))]
-    # No whole number between the bounds: held between them, the problem has no solution, which its status says.
-    return jax.lax.stop_gradient(problem.hold("samples", jnp.where(least <= most, best, jnp.nan)))
+_compiled = jax.jit(_solve_and_report, static_argnums=0)
+_compiled_in_a_hurry = jax.jit(
+    _solve_and_report, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+)
 
 
 def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
-    """Everything a person or a derivative wants to know of an optimum, as a function of x, λ and the problem."""
-    x, lam = found.x, found.multipliers
-    (f, *g), (df, *dg) = gradients(problem.functions(), x)
-    slopes = [df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(x))]
+    """Everything a person or a derivative wants to know of an optimum."""
+    x, lam, f, slopes = found.x, found.multipliers, found.value, found.slopes
     lower, upper = problem.bounds()
-    scale, sign = problem.objective.scale, -1.0 if problem.maximise else 1.0
-    value, value_per_score = jax.jvp(scale.to_value, (sign * f,), (jnp.ones_like(f),))
+    sign = -1.0 if problem.maximise else 1.0
+    value, value_per_score = jax.jvp(problem.objective.scale.to_value, (sign * f,), (jnp.ones_like(f),))
 
     prices, slacks = [], []
     taken = [jnp.zeros_like(f)] * (2 * len(x))
     for kind, constraint in zip(problem.sorted()[0], problem.constraints, strict=True):
+        scale = constraint.quantity.scale
         if isinstance(kind, Bound):
             i, side = kind.index, 2 * kind.index + kind.upper
             bound = (upper if kind.upper else lower)[i]
             # Of bounds that coincide the first one bears the price.
-            holds = (found.at_upper if kind.upper else found.at_lower)[i] * (kind.log_limit == bound) * (1.0 - taken[side])
-            taken[side] = taken[side] + holds
-            multiplier = -slopes[i] * holds if kind.upper else slopes[i] * holds
-            per_log_limit = 1.0
+            binds = (found.at_upper if kind.upper else found.at_lower)[i] * (1.0 - taken[side])
+            binds = jnp.where(kind.log_limit == bound, binds, 0.0)
+            taken[side] = taken[side] + binds
+            multiplier = -slopes[i] * binds if kind.upper else slopes[i] * binds
             room = kind.log_limit - x[i] if kind.upper else x[i] - kind.log_limit
         else:
-            # The limit enters on the quantity's scale: d score / d log limit is 1, or 1/(1 − limit) for log odds.
-            per_log_limit = 1.0 if constraint.quantity.scale is Scale.LOG else 1.0 / (1.0 - constraint.limit)
             multiplier = lam[kind]
-            log_used = constraint.quantity.log_value(problem.layout.tree(x))
-            room = (jnp.log(constraint.limit) - log_used) * (1.0 if constraint.upper else -1.0)
+            excess = found.violations[kind] if constraint.upper else -found.violations[kind]
+            used = scale.to_log(scale.of_value(constraint.limit) + excess)
+            room = (jnp.log(constraint.limit) - used) * (1.0 if constraint.upper else -1.0)
+        # The limit enters on the quantity's scale: d score / d log limit is 1, or 1/(1 − limit) for log odds.
+        per_log_limit = 1.0 if scale is Scale.LOG else 1.0 / (1.0 - constraint.limit)
         # Raising an upper limit lowers the score that is minimised, raising a lower limit raises it.
         gain = multiplier * per_log_limit * (-1.0 if constraint.upper else 1.0)
         prices.append(sign * value_per_score * gain)
@@ -158,7 +149,7 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
 
     limit = tolerance(f.dtype)
     finite = jnp.isfinite(f) & jnp.isfinite(found.residual)
-    for one in g:
+    for one in found.violations:
         finite &= jnp.isfinite(one)
     status = Status.where(found.residual <= limit, Status.solved, Status.not_converged)
     status = Status.where(found.unbounded > 0, Status.unbounded, status)
@@ -173,8 +164,11 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
     used = problem.layout.tree([a > 0 for a in found.relevant])
     floor = problem.layout.tree([jnp.where(low > -FAR, jnp.exp(low), 0.0) for low in lower])
     allocation = jax.tree.map(lambda log, u, low: shown(jnp.where(u, jnp.exp(log), low)), logs, used, floor)
-    for name, held in problem.held.items():
-        allocation = eqx.tree_at(lambda a, name=name: getattr(a, name), allocation, shown(held))
+    if problem.whole is not None:
+        # e^(log 3) is 3 to rounding only.
+        flat = problem.layout.flat(allocation)
+        flat[problem.whole] = jax.lax.stop_gradient(jnp.round(flat[problem.whole]))
+        allocation = problem.layout.tree(flat)
     return dict(
         allocation=allocation,
         value=shown(value),

@@ -4,6 +4,8 @@ Optima lie where something binds. So candidates from a low-discrepancy sequence 
 by the same factor) until the worst constraint just holds, and the best of them start the search.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -57,7 +59,7 @@ def slide(functions: Functions, box: Box, x: Vector, *, room: float = 0.0) -> Ve
     def clip(x: Vector) -> Vector:
         return tuple(jnp.clip(a, low, high) for a, low, high, _ in zip(x, *box, strict=True))
 
-    def newton(_: int, x: Vector) -> Vector:
+    def newton(_: Any, x: Vector) -> Vector:
         values, slopes = jax.jvp(functions, (x,), (one,))
         worst, slope = jnp.full_like(x[0], -jnp.inf), jnp.zeros_like(x[0])
         for g, d in zip(values[1:], slopes[1:], strict=True):
