@@ -234,7 +234,7 @@ def test_outside_the_fitted_range():
     assert ROWS["pythia-gsm8k"].provenance.outside(1e6, 1e12, 2e4) == [
         "params 1M is below the fitted range 14.1M–11.8B of pythia-gsm8k",
         "tokens 1T is above the fitted range 2.1B–300B of pythia-gsm8k",
-        "samples 20K is above the fitted range 1–10K of pythia-gsm8k",
+        "samples 20,000 is above the fitted range 1–10,000 of pythia-gsm8k",
     ]
 
 

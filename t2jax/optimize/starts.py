@@ -24,10 +24,10 @@ def relevant(functions: Functions, points: list[Vector]) -> list[Scalar]:
     return [jnp.any(largest([jnp.abs(row[i]) for row in rows]) != 0.0) for i in range(len(stacked))]
 
 
-def spread(functions: Functions, box: Box, first: Vector) -> list[Vector]:
+def spread(functions: Functions, box: Box, first: Vector) -> Vector:
     """STARTS starting points, each the best of its share of the candidates; `first` is one of the candidates.
 
-    Returned as vectors with a leading axis of STARTS, to be mapped over.
+    Returned as one vector whose scalars have a leading axis of STARTS, to be mapped over.
     """
     n, dtype = len(first), first[0].dtype
     low = [jnp.where(a > -80.0, a, jnp.maximum(a, _WINDOW[0])) for a in box.lower]
