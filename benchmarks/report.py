@@ -15,9 +15,8 @@ def main() -> None:
         where = line["environment"]
         failed = sum(row.passes is False for row in rows)
         held = sum(row.passes is not None for row in rows)
-        print(
-            f"## {benchmark}\n\n{headline(where)}; {where['time']}. {held - failed} of {held} bars hold.\n\n{table(rows)}\n"
-        )
+        print(f"## {benchmark}\n\n{headline(where)}; {where['time']}. {held - failed} of {held} bars hold.\n")
+        print(f"{table(rows)}\n")
 
 
 if __name__ == "__main__":

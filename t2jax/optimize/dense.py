@@ -45,8 +45,8 @@ def second_order(fn: Callable[[Vector], Vector], x: Vector, weights: Vector) -> 
         values, rows = gradients(fn, point)
         return [dot(weights, column) for column in zip(*rows, strict=True)], (values, rows)
 
-    (_, (values, rows)), push = jax.linearize(first, tuple(x))
-    hessian = [push(_unit(x, i))[0] for i in range(n)]
+    _, push, (values, rows) = jax.linearize(first, tuple(x), has_aux=True)
+    hessian = [push(_unit(x, i)) for i in range(n)]
     return values, rows, hessian
 
 

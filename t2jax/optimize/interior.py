@@ -74,20 +74,66 @@ class _State(NamedTuple):
     steps: Scalar
 
 
+class _Sharp(NamedTuple):
+    """Newton on the equations of the active set, and the best point seen."""
+
+    x: Vector
+    multipliers: Vector
+    best: "_Record"
+    count: Scalar
+
+
+class _Record(NamedTuple):
+    x: Vector
+    multipliers: Vector
+    value: Scalar
+    violations: Vector
+    slopes: Vector
+    residual: Scalar
+    violation: Scalar
+
+
 def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60) -> Point:
     """The KKT point reached from `start`, which lies in the box; constraints may be violated there."""
     eps = float(jnp.finfo(start[0].dtype).eps)
+    state = _initial(functions, box, start)
+    none = jnp.full_like(start[0], jnp.nan)
+    record = _Record(state.x, state.multipliers, none, state.slack, state.x, jnp.inf * jnp.ones_like(none), none)
+    sharp = _Sharp(state.x, state.multipliers, record, jnp.zeros_like(state.steps))
 
-    def running(state: _State) -> Scalar:
-        # Where a number is not finite the radius is NaN, and the comparison stops the lane.
-        return (state.residual > eps**0.8) & (state.radius > eps) & (state.steps < max_steps)
+    # Two stages, barrier and polish, through one loop body: derivatives are most of a step, and of what is compiled.
+    def stage(barrier: Any, points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
+        def running(points: tuple[_State, _Sharp]) -> Scalar:
+            state, sharp = points
+            # Where a number is not finite the radius is NaN, and the comparison stops the lane.
+            going = (state.residual > eps**0.8) & (state.radius > eps) & (state.steps < max_steps)
+            return jnp.where(barrier, going, sharp.count < 4)
 
-    def advance(state: _State) -> _State:
-        new, going = _step(functions, box, state, eps), running(state)
-        return jax.tree.map(lambda a, b: jnp.where(going, a, b), new, state)
+        def step(points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
+            state, sharp = points
+            # The polish starts from where the barrier ended.
+            fresh = sharp.count == 0
+            start = jax.tree.map(
+                lambda a, b: jnp.where(fresh, a, b), (state.x, state.multipliers), (sharp.x, sharp.multipliers)
+            )
+            sharp = sharp._replace(x=start[0], multipliers=start[1])
+            x, lam = sharp.x, sharp.multipliers
+            derivatives = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
+            new = jax.lax.cond(
+                barrier,
+                lambda: (_step(functions, box, state, derivatives, eps), sharp),
+                lambda: (state, _polish(box, state, sharp, derivatives)),
+            )
+            going = running(points)
+            return jax.tree.map(lambda a, b: jnp.where(going, a, b), new, points)
 
-    state = jax.lax.while_loop(running, advance, _initial(functions, box, start))
-    return _polish(functions, box, state, eps)
+        return jax.lax.while_loop(running, step, points)
+
+    state, sharp = jax.lax.fori_loop(0, 2, lambda i, points: stage(i == 0, points), (state, sharp))
+    active, at_lower, at_upper = _active_set(box, state)
+    return Point(
+        **sharp.best._asdict(), active=active, at_lower=at_lower, at_upper=at_upper, steps=state.steps
+    )
 
 
 def _initial(functions: Functions, box: Box, start: Vector) -> _State:
@@ -120,10 +166,10 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
     )
 
 
-def _step(functions: Functions, box: Box, state: _State, eps: float) -> _State:
+def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: float) -> _State:
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
-    (f, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
+    (f, *g), (df, *dg), hessian = derivatives
     s, down, up, zl, zu = state.slack, state.down, state.up, state.below, state.above
 
     products = [a * b for a, b in zip([*s, *down, *up], [*lam, *zl, *zu], strict=True)]
@@ -280,44 +326,24 @@ def solve_active(
     return jax.lax.custom_linear_solve(matvec, rhs, condensed, condensed, symmetric=True)
 
 
-def _polish(functions: Functions, box: Box, state: _State, eps: float) -> Point:
-    """Newton on the equations of the active set, kept only if the KKT conditions hold better than before."""
-    x, lam = state.x, state.multipliers
+def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
+    """Note how good the point is, then move on: first to the bounds that bind, then by Newton on what binds."""
     active, at_lower, at_upper = _active_set(box, state)
+    x, lam = sharp.x, sharp.multipliers
+    (f, *g), (df, *dg), hessian = derivatives
+    slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(x)))
+    residual, violation = _kkt(box, state.size, x, lam, g, slopes, at_lower, at_upper)
+    here = _Record(x, lam, f, tuple(g), slopes, residual, violation)
+    better = once(residual) <= sharp.best.residual
+    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
+
     free = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
-
-    def newton(_: Any, point: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
-        x, lam = point
-        (_, *g), (df, *dg), hessian = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
-        slopes = [df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(x))]
-        dx, dlam = solve_active(hessian, dg, active, free, [-a for a in slopes], [-a for a in g])
-        dx, dlam = once((dx, dlam))
-        return (
-            tuple(a + b for a, b in zip(x, dx, strict=True)),
-            tuple(jnp.where(a, b + c, 0.0) for a, b, c in zip(active, lam, dlam, strict=True)),
-        )
-
-    on_bounds = tuple(
-        jnp.where(a, low, jnp.where(b, high, v)) for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)
-    )
-    sharp = jax.lax.fori_loop(0, 2, newton, (on_bounds, tuple(jnp.where(a, b, 0.0) for a, b in zip(active, lam, strict=True))))
-    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), sharp, (x, lam))
-    checks = once(jax.vmap(lambda point: _kkt(functions, box, state.size, *point, at_lower, at_upper))(both))
-    better = checks[2][0] <= checks[2][1]
-    (x, lam), (value, violations, residual, violation, slopes) = jax.tree.map(lambda a: jnp.where(better, a[0], a[1]), (both, checks))
-    return Point(
-        x=x,
-        multipliers=lam,
-        active=active,
-        at_lower=at_lower,
-        at_upper=at_upper,
-        slopes=slopes,
-        value=value,
-        violations=violations,
-        residual=residual,
-        violation=violation,
-        steps=state.steps,
-    )
+    dx, dlam = once(solve_active(hessian, dg, active, free, [-a for a in slopes], [-a for a in g]))
+    first = sharp.count == 0
+    onto = [jnp.where(a, low, jnp.where(b, high, v)) for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)]
+    new_x = [jnp.where(first, a, b + c) for a, b, c in zip(onto, x, dx, strict=True)]
+    new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
+    return _Sharp(tuple(new_x), tuple(new_lam), best, sharp.count + 1)
 
 
 def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
@@ -338,27 +364,21 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
 
 
 def _kkt(
-    functions: Functions, box: Box, size: Scalar, x: Vector, lam: Vector, at_lower: Vector, at_upper: Vector
-) -> tuple[Scalar, Vector, Scalar, Scalar, Vector]:
-    """(f, g, largest violation of the KKT conditions, of the constraints, slopes of the Lagrangian).
+    box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector, at_lower: Vector, at_upper: Vector
+) -> tuple[Scalar, Scalar]:
+    """(largest violation of the KKT conditions, largest violation of the constraints).
 
     Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of
     1e4 a rounding error in g is 1e4 of them in the slope): it is about how far x is from the optimum, in logarithms.
     """
-    (f, *g), (df, *dg) = gradients(functions, tuple(x))
-    zero = jnp.zeros_like(f)
-    wrong, slopes = [zero], []
-    violation = zero
+    wrong, violation = [-a for a in lam], jnp.zeros_like(size)
     for i, (a, low, high, free) in enumerate(zip(x, *box, strict=True)):
-        slope = df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i]
-        slopes.append(slope)
         # At a lower bound the objective may rise into the box, at an upper one it may fall.
-        slope = jnp.where(at_lower[i], jnp.maximum(-slope, 0.0), jnp.where(at_upper[i], jnp.maximum(slope, 0.0), jnp.abs(slope)))
+        slope = jnp.where(at_upper[i], jnp.maximum(slopes[i], 0.0), jnp.abs(slopes[i]))
+        slope = jnp.where(at_lower[i], jnp.maximum(-slopes[i], 0.0), slope)
         wrong.append(jnp.where(free, slope, 0.0))
         violation = jnp.maximum(violation, jnp.where(free, jnp.maximum(low - a, a - high), 0.0))
     violation = largest([violation, *g])
     scale = largest([size, *lam])
-    wrong += [-a for a in lam]
     loose = [jnp.minimum(jnp.abs(a) / scale, jnp.abs(b)) for a, b in zip(lam, g, strict=True)]
-    residual = largest([largest(wrong) / scale, violation, *loose])
-    return f, tuple(g), residual, violation, tuple(slopes)
+    return largest([largest(wrong) / scale, violation, *loose]), violation
