@@ -97,9 +97,9 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
     """The KKT point reached from `start`, which lies in the box; constraints may be violated there."""
     eps = float(jnp.finfo(start[0].dtype).eps)
     state = _initial(functions, box, start)
-    none = jnp.full_like(start[0], jnp.nan)
-    record = _Record(state.x, state.multipliers, none, state.slack, state.x, jnp.inf * jnp.ones_like(none), none)
-    sharp = _Sharp(state.x, state.multipliers, record, jnp.zeros_like(state.steps))
+    none = state.last_step * jnp.nan
+    record = _Record(state.x, state.multipliers, none, state.slack, state.x, state.residual, none)
+    sharp = _Sharp(state.x, state.multipliers, record, state.steps)
 
     # Two stages, barrier and polish, through one loop body: derivatives are most of a step, and of what is compiled.
     def stage(barrier: Any, points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
@@ -137,7 +137,9 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
 
 
 def _initial(functions: Functions, box: Box, start: Vector) -> _State:
-    one = jnp.ones_like(start[0])
+    # Made from the start, so that under vmap every part of the loop's state is batched from the first trace on.
+    zero = sum(0.0 * a for a in start)
+    one = zero + 1.0
     x = []
     for a, low, high, free in zip(start, *box, strict=True):
         room = 0.1 * jnp.minimum(1.0, high - low)
@@ -146,7 +148,7 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
     # All that has the objective's unit is relative to its slope: log L may be all E, and its slopes 1e-9.
     size = jnp.maximum(largest([jnp.where(f, jnp.abs(a), 0.0) for a, f in zip(df, box.free, strict=True)]), _TINY)
     barrier = 0.1 * size
-    slack = [jnp.maximum(-one_g, 0.1) for one_g in g]
+    slack = [jnp.maximum(-one_g, 0.1 * one) for one_g in g]
     down = tuple(jnp.where(f, a - low, 1.0) for a, low, _, f in zip(x, *box, strict=True))
     up = tuple(jnp.where(f, high - a, 1.0) for a, _, high, f in zip(x, *box, strict=True))
     return _State(
@@ -157,12 +159,12 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
         multipliers=tuple(barrier / s for s in slack),
         below=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(down, box.free, strict=True)),
         above=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(up, box.free, strict=True)),
-        binds=(jnp.zeros_like(one, dtype=bool),) * (len(g) + 2 * len(x)),
+        binds=(one < 0.0,) * (len(g) + 2 * len(x)),
         size=size,
         radius=4.0 * one,
         last_step=one,
         residual=jnp.inf * one,
-        steps=jnp.zeros_like(one, dtype=jnp.int32),
+        steps=zero.astype(jnp.int32),
     )
 
 
