@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from t2jax.allocation import Allocation, Quantity, params, quantity, samples, tokens
     from t2jax.costs import InferenceFLOPs, TrainingFLOPs
     from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
-    from t2jax.optimize import NoSolution, Solution, Status, maximize, minimize
-    from t2jax.passk import BetaPassRate, pass_at_k
     from t2jax.literature import list_published, published
+    from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
+    from t2jax.passk import BetaPassRate, pass_at_k
     from t2jax.tasks import T2Accuracy, T2Loss
 
 # Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
@@ -20,7 +20,7 @@ _HOME = {
     "t2jax.allocation": ("Allocation", "Quantity", "params", "quantity", "samples", "tokens"),
     "t2jax.costs": ("InferenceFLOPs", "TrainingFLOPs"),
     "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
-    "t2jax.optimize": ("NoSolution", "Solution", "Status", "maximize", "minimize"),
+    "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
     "t2jax.literature": ("list_published", "published"),
     "t2jax.tasks": ("T2Accuracy", "T2Loss"),
@@ -35,7 +35,7 @@ __all__ = [
     "ErrorFromLoss",
     "InferenceFLOPs",
     "Kaplan",
-    "NoSolution",
+    "NoSolutionError",
     "Overtraining",
     "Quantity",
     "Solution",

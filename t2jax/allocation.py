@@ -98,7 +98,7 @@ class Quantity(eqx.Module):
 
     @abc.abstractmethod
     def score(self, log: Any) -> Float[Array, "..."]:
-        """The quantity on its `scale` (its logarithm, unless said otherwise) where the decision has these logarithms."""
+        """The quantity on its `scale` (its logarithm unless said otherwise) where the decision has these logarithms."""
 
     @property
     def scale(self) -> Scale:

@@ -99,7 +99,9 @@ class T2Accuracy(Quantity):
 
 def _loss_law(name: str, law: Any) -> Any:
     if not isinstance(law, Quantity):
-        raise TypeError(f"{name} takes a loss law of N and D first, for example t2jax.published('besiroglu2024'), got {law!r}")
+        raise TypeError(
+            f"{name} takes a loss law of N and D first, for example t2jax.published('besiroglu2024'), got {law!r}"
+        )
     return law
 
 

@@ -28,7 +28,7 @@ def as_float(name: str, value: Any) -> Float[Array, "..."]:
         raise TypeError(f"{name} is {kind.name}, which cannot hold FLOPs or tokens: use float32 or float64")
     if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
         raise TypeError(f"{name} must be real numbers, got {_shown(value)} of type {kind.name}")
-    # NumPy's float64 is cut to float32 where x64 is off, as JAX does with Python's floats: the caller's precision decides.
+    # NumPy's float64 is cut to float32 where x64 is off, as JAX does with Python's floats: the caller decides.
     wanted = kind if jnp.issubdtype(kind, jnp.floating) else float
     return jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(wanted))
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from t2jax.provenance import Provenance
 from t2jax.literature import list_published, published
+from t2jax.provenance import Provenance
 
 ROWS = {row.name: row for row in list_published()}
 

@@ -100,9 +100,7 @@ def _search(problem: Problem, start: Vector) -> Optimum:
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
     matters = relevant(functions, [start, [a + 1.0 for a in start]])
     # What nothing depends on rests at its lower bound; where it has none, at one, and is reported as zero.
-    start = [
-        jnp.where(r, a, jnp.where(low > -FAR, low, 0.0)) for a, low, r in zip(start, lower, matters, strict=True)
-    ]
+    start = [jnp.where(r, a, jnp.where(low > -FAR, low, 0.0)) for a, low, r in zip(start, lower, matters, strict=True)]
     free = [(high - low > tiny) & r for low, high, r in zip(lower, upper, matters, strict=True)]
     box = Box(tuple(lower), tuple(upper), tuple(free))
     if problem.whole is not None:
@@ -205,7 +203,8 @@ def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
         return (largest([jnp.zeros_like(f), *g]) <= limit) & (f <= point.value)
 
     moved = [
-        jnp.stack([jnp.full_like(a, edge * (1 - 1e-3)) if i == j else a for j, edge in ends]) for i, a in enumerate(point.x)
+        jnp.stack([jnp.full_like(a, edge * (1 - 1e-3)) if i == j else a for j, edge in ends])
+        for i, a in enumerate(point.x)
     ]
     better = jax.vmap(gains)(tuple(moved))
     far = jnp.zeros_like(point.value, dtype=bool)

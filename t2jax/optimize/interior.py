@@ -43,7 +43,7 @@ class Box(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Variables, multipliers ≥ 0, what is active, slopes of the Lagrangian, f and g, and how well the KKT conditions hold."""
+    """Variables, multipliers ≥ 0, what is active, slopes of the Lagrangian, f and g, and how well KKT holds."""
 
     x: Vector
     multipliers: Vector
@@ -131,9 +131,7 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
 
     state, sharp = jax.lax.fori_loop(0, 2, lambda i, points: stage(i == 0, points), (state, sharp))
     active, at_lower, at_upper = _active_set(box, state)
-    return Point(
-        **sharp.best._asdict(), active=active, at_lower=at_lower, at_upper=at_upper, steps=state.steps
-    )
+    return Point(**sharp.best._asdict(), active=active, at_lower=at_lower, at_upper=at_upper, steps=state.steps)
 
 
 def _initial(functions: Functions, box: Box, start: Vector) -> _State:
@@ -203,7 +201,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     dzl = [mu / down[i] - zl[i] - zl[i] / down[i] * dx[i] for i in range(n)]
     dzu = [mu / up[i] - zu[i] + zu[i] / up[i] * dx[i] for i in range(n)]
     boundary = jnp.maximum(0.99, 1.0 - gap / size)
-    # Within the trust radius all of the step is shortened: part of a primal step with a whole dual one is no Newton step.
+    # The trust radius shortens all of the step: part of a primal step with a whole dual one is no Newton step.
     primal = within * _fraction([*s, *down, *up], [within * d for d in [*ds, *dx, *(-a for a in dx)]], boundary)
     dual_fraction = within * _fraction([*lam, *zl, *zu], [within * d for d in [*dlam, *dzl, *dzu]], boundary)
     primal, dual_fraction = once((primal, dual_fraction))
@@ -342,7 +340,10 @@ def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
     free = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
     dx, dlam = once(solve_active(hessian, dg, active, free, [-a for a in slopes], [-a for a in g]))
     first = sharp.count == 0
-    onto = [jnp.where(a, low, jnp.where(b, high, v)) for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)]
+    onto = [
+        jnp.where(a, low, jnp.where(b, high, v))
+        for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)
+    ]
     new_x = [jnp.where(first, a, b + c) for a, b, c in zip(onto, x, dx, strict=True)]
     new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
     return _Sharp(tuple(new_x), tuple(new_lam), best, sharp.count + 1)

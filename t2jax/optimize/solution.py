@@ -12,7 +12,7 @@ from t2jax.allocation import Allocation
 from t2jax.provenance import Provenance
 from t2jax.report import aligned, human
 
-__all__ = ["NoSolution", "Solution", "Status"]
+__all__ = ["NoSolutionError", "Solution", "Status"]
 
 
 class Status(eqx.Enumeration):
@@ -25,7 +25,7 @@ class Status(eqx.Enumeration):
     not_finite = "not finite: the objective or a constraint is NaN or infinite at the allocation found"
 
 
-class NoSolution(RuntimeError):
+class NoSolutionError(RuntimeError):
     """A single solve that has no answer to give. `.solution` holds where it ended, with its status."""
 
     def __init__(self, message: str, solution: "Solution"):
@@ -113,7 +113,12 @@ class Solution(eqx.Module):
         if self.constraint_labels:
             header = ["constraint", "limit", "slack", "d value / d log limit"]
             table = [
-                [label, _number(limit), "binds" if abs(float(slack)) < 1e-6 else f"{float(slack):.3g}", f"{float(price) + 0.0:.4g}"]
+                [
+                    label,
+                    _number(limit),
+                    "binds" if abs(float(slack)) < 1e-6 else f"{float(slack):.3g}",
+                    f"{float(price) + 0.0:.4g}",
+                ]
                 for label, limit, slack, price in zip(
                     self.constraint_labels, self.limits, self.slacks, self.shadow_prices, strict=True
                 )

@@ -12,7 +12,7 @@ from t2jax.allocation import Allocation, Constraint, Quantity, Scale
 from t2jax.optimize.dense import Vector
 from t2jax.optimize.implicit import Optimum, find, tolerance
 from t2jax.optimize.problem import FAR, Bound, Layout, Problem
-from t2jax.optimize.solution import NoSolution, Solution, Status
+from t2jax.optimize.solution import NoSolutionError, Solution, Status
 
 __all__ = ["maximize", "minimize"]
 
@@ -37,12 +37,12 @@ def minimize(
     start: where to begin; also what kind of decision it is, if not an `Allocation`: any module of positive numbers.
     Needed only to look for a particular one of several local optima, or to decide on other variables.
     integer_samples: return the best whole k, with N and D optimal for it.
-    throw: raise `NoSolution` where a single problem has none. Under `vmap` or `jit` nothing is raised: see `status`.
+    throw: raise `NoSolutionError` where a single problem has none. Under `vmap` or `jit` nothing is raised: see `status`.
 
     Returns a `Solution`. Problems of power laws under FLOP budgets are convex in logarithms and the optimum is global;
     others are searched from several starts. Under `jit`, `vmap`, `grad`, `jacfwd`, `jacrev` and `hessian` derivatives
-    of allocation, value and prices come from the implicit function theorem, with respect to every coefficient and limit.
-    Raises TypeError or ValueError for what is not a quantity or a constraint; `NoSolution` as above.
+    of allocation, value and prices come from the implicit function theorem, for every coefficient and limit.
+    Raises TypeError or ValueError for what is not a quantity or a constraint; `NoSolutionError` as above.
     """
     return _solve(quantity, subject_to, start, integer_samples, throw, maximise=False)
 
@@ -84,7 +84,9 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
         limits=tuple(c.limit for c in problem.constraints),
         objective_label=quantity.label,
         constraint_labels=tuple(c.label for c in constraints),
-        provenances=tuple(dict.fromkeys(p for q in (quantity, *(c.quantity for c in constraints)) for p in q.provenances())),
+        provenances=tuple(
+            dict.fromkeys(p for q in (quantity, *(c.quantity for c in constraints)) for p in q.provenances())
+        ),
         maximised=maximise,
     )
     if throw and not _traced(solution):
@@ -93,7 +95,7 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
 
 
 def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
-    """Solve and report, compiled. A single problem outside traced code is compiled in a hurry: it runs once or a few times.
+    """Solve and report, compiled. A single problem outside traced code is compiled in a hurry: it runs a few times.
 
     Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
     """
@@ -169,22 +171,22 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         flat = problem.layout.flat(allocation)
         flat[problem.whole] = jax.lax.stop_gradient(jnp.round(flat[problem.whole]))
         allocation = problem.layout.tree(flat)
-    return dict(
-        allocation=allocation,
-        value=shown(value),
-        shadow_prices=tuple(shown(a) for a in prices),
-        slacks=tuple(shown(a) for a in slacks),
-        status=status,
-        steps=found.steps.astype(jnp.int32),
-        residual=found.residual,
-        violation=found.violation,
-    )
+    return {
+        "allocation": allocation,
+        "value": shown(value),
+        "shadow_prices": tuple(shown(a) for a in prices),
+        "slacks": tuple(shown(a) for a in slacks),
+        "status": status,
+        "steps": found.steps.astype(jnp.int32),
+        "residual": found.residual,
+        "violation": found.violation,
+    }
 
 
 def _raise_unless_solved(solution: Solution) -> None:
     if solution.value.ndim or bool(solution.ok):
         return
-    raise NoSolution(solution.reason, solution)
+    raise NoSolutionError(solution.reason, solution)
 
 
 def _traced(tree: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest
+from t2jax.optimize.dense import Scalar, Vector, gradients, largest
 from t2jax.optimize.interior import Box, Functions
 
 CANDIDATES = 36
@@ -31,7 +31,10 @@ def spread(functions: Functions, box: Box, first: Vector) -> Vector:
     """
     n, dtype = len(first), first[0].dtype
     low = [jnp.where(a > -80.0, a, jnp.maximum(a, _WINDOW[0])) for a in box.lower]
-    high = [jnp.maximum(jnp.where(b < 80.0, b, jnp.minimum(b, _WINDOW[1])), a + 1e-3) for a, b in zip(low, box.upper, strict=True)]
+    high = [
+        jnp.maximum(jnp.where(b < 80.0, b, jnp.minimum(b, _WINDOW[1])), a + 1e-3)
+        for a, b in zip(low, box.upper, strict=True)
+    ]
     shares = _kronecker(n, CANDIDATES - 1)
     drawn = [
         jnp.concatenate([first[i][None], low[i] + (high[i] - low[i]) * jnp.asarray(shares[i], dtype)]) for i in range(n)
