@@ -60,8 +60,9 @@ def summary(case: str, dtype: str, batch: int, r: dict[str, Any]) -> str:
         f"({r['problems']} problems, {r['failures']} without success)\n"
         f"  compile {r['compile']:.2f} s, first run {r['first']:.2f} s, steady state {r['steady']:.2f} s\n"
         f"  peak memory {r['peak']:.2f} GiB, of which the process before the batch {r['before']:.2f} GiB\n"
-        f"  not solved {r['failed']} {r['failed_budgets'] or ''}, at a cap {r['capped']:.1%}; against SLSQP: worse at most by {r['worse']:.1e}, "
-        f"better at most by {r['better']:.1e}, over a constraint at most by {r['excess']:.1e}"
+        f"  not solved {r['failed']} {r['failed_budgets']}, at a cap {r['capped']:.1%}\n"
+        f"  against SLSQP: worse at most by {r['worse']:.1e}, better at most by {r['better']:.1e}, "
+        f"over a constraint at most by {r['excess']:.1e}"
     )
 
 
