@@ -133,7 +133,7 @@ class ErrorFromLoss(eqx.Module):
 
 
 class DataConstrained(LossLaw):
-    """A Chinchilla law where only `unique_tokens` U are distinct, the rest repeats (Muennighoff 2023, arXiv:2305.16264).
+    """A Chinchilla law where only `unique_tokens` U are distinct, the rest repeats (Muennighoff, arXiv:2305.16264).
 
     L = E + A/N′^α + B/D′^β with effective data D′ = U_D + U_D·R_D*·(1 − exp(−R/R_D*)), U_D = min(D, U), R = D/U_D − 1,
     and the effective size N′ alike from U_N = min(N, N_opt(U_D)), where N_opt(U_D) is the size for which U_D tokens

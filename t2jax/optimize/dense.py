@@ -16,7 +16,11 @@ Matrix = Sequence[Sequence[Scalar]]
 
 
 def dot(u: Vector, v: Vector) -> Scalar:
-    return sum((a * b for a, b in zip(u, v, strict=True)), start=jnp.zeros_like(u[0]) if u else 0.0)
+    """Σ u_i v_i; of empty vectors, 0."""
+    total = 0.0
+    for a, b in zip(u, v, strict=True):
+        total = total + a * b
+    return total
 
 
 def largest(values: Vector) -> Scalar:

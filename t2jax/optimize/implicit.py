@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
-from t2jax.optimize.interior import Box, Point, solve, solve_active
+from t2jax.optimize.interior import Box, Point, linearised_kkt, solve
 from t2jax.optimize.problem import FAR, Problem
 from t2jax.optimize.starts import relevant, slide, spread
 
@@ -67,7 +67,7 @@ def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Op
         """Objective, constraints, slopes of the Lagrangian and bounds as functions of the problem, at fixed x and λ."""
         problem, _ = restore(leaves)
         (f, *g), (df, *dg) = gradients(problem.functions(), x)
-        slopes = [df[i] + dot(lam, [row[i] for row in dg]) if m else df[i] for i in range(n)]
+        slopes = [df[i] + dot(lam, [row[i] for row in dg]) for i in range(n)]
         return f, g, slopes, *problem.bounds()
 
     _, (f, g, slopes, lower, upper) = jax.jvp(conditions, (leaves,), (leaf_tangents,))
@@ -79,7 +79,15 @@ def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Op
     free, active = [a > 0 for a in found.free], [a > 0 for a in found.active]
     of_x = [-slopes[i] - dot(hessian[i], held) for i in range(n)]
     of_g = [-g[c] - dot(rows[c], held) for c in range(m)]
-    dx, dlam = solve_active(hessian, rows, active, free, of_x, of_g, refinements=3)
+    apply, resolve = linearised_kkt(hessian, rows, active, free)
+    # The derivative of a solution is a solution: differentiating the refinements would lose what they gain.
+    moved = jax.lax.custom_linear_solve(
+        lambda v: jnp.stack(apply(list(v))),
+        jnp.stack([jnp.where(a, b, 0.0) for a, b in zip([*free, *active], [*of_x, *of_g], strict=True)]),
+        lambda _, v: jnp.stack(resolve(list(v), refinements=3)),
+        symmetric=True,
+    )
+    dx, dlam = list(moved[:n]), list(moved[n:])
     dx = [jnp.where(a, b, c) for a, b, c in zip(free, dx, held, strict=True)]
     along = [slopes[i] + dot(hessian[i], dx) for i in range(n)]
     tangent = jax.tree.map(jnp.zeros_like, found)._replace(
@@ -87,7 +95,7 @@ def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Op
         multipliers=tuple(dlam),
         value=f + dot(df, dx),
         violations=tuple(g[c] + dot(rows[c], dx) for c in range(m)),
-        slopes=tuple(along[i] + dot(dlam, [row[i] for row in rows]) if m else along[i] for i in range(n)),
+        slopes=tuple(along[i] + dot(dlam, [row[i] for row in rows]) for i in range(n)),
     )
     return found, tangent
 

@@ -270,10 +270,7 @@ def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:
 def _add_outer(matrix: Matrix, weights: Vector, rows: Matrix) -> list[list[Scalar]]:
     """matrix + Σ_c weight_c · row_c row_cᵀ."""
     n = len(matrix)
-    return [
-        [matrix[i][j] + dot(weights, [row[i] * row[j] for row in rows]) if rows else matrix[i][j] for j in range(n)]
-        for i in range(n)
-    ]
+    return [[matrix[i][j] + dot(weights, [row[i] * row[j] for row in rows]) for j in range(n)] for i in range(n)]
 
 
 def _hold(matrix: Matrix, rhs: Vector, free: Vector) -> tuple[Matrix, Vector]:
@@ -283,47 +280,40 @@ def _hold(matrix: Matrix, rhs: Vector, free: Vector) -> tuple[Matrix, Vector]:
     return held, [jnp.where(a, b, 0.0) for a, b in zip(free, rhs, strict=True)]
 
 
-def solve_active(
-    hessian: Matrix, rows: Matrix, active: Vector, free: Vector, of_x: Vector, of_g: Vector, refinements: int = 0
-) -> tuple[Vector, Vector]:
-    """(dx, dλ) of H dx + Jᵀ dλ = of_x over the free variables and J dx = of_g over the active constraints.
+def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) -> tuple[Any, Any]:
+    """(apply, solve) of the symmetric system H dx + Jᵀ dλ = r over the free variables, J dx = r over what is active.
 
-    Solved by condensing with a stiff penalty, H + σJᵀJ, which is positive definite at any strict minimum and needs no
-    pivoting, also where active constraints depend on each other. Each refinement gains a factor of about 1/σ.
+    Both take and return one vector, dx then dλ; what is not free or not active stays zero. `solve` condenses with a
+    stiff penalty, H + σJᵀJ, which is positive definite at any strict minimum and needs no pivoting, also where active
+    constraints depend on each other. Each refinement gains a factor of about 1/σ.
     """
     n, m = len(hessian), len(rows)
-    eps = float(jnp.finfo(of_x[0].dtype).eps)
+    eps = float(jnp.finfo(hessian[0][0].dtype).eps)
     # Relative to the curvature, so that neither drowns in the other's rounding.
     bends = largest([jnp.where(free[i], jnp.abs(hessian[i][i]), 0.0) for i in range(n)])
     stiffness = eps**-0.35 * jnp.maximum(bends, _TINY)
     rows = [[jnp.where(active[c] & free[i], rows[c][i], 0.0) for i in range(n)] for c in range(m)]
-    of_g = [jnp.where(a, b, 0.0) for a, b in zip(active, of_g, strict=True)]
-    hessian, of_x = _hold(hessian, of_x, free)
     columns = [[row[i] for row in rows] for i in range(n)]
+    hessian, _ = _hold(hessian, [bends] * n, free)
 
-    def matvec(point: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
-        dx, dlam = point
-        along = [dot(hessian[i], dx) + (dot(dlam, columns[i]) if m else 0.0) for i in range(n)]
-        # A multiplier that is not active stays zero.
-        across = [jnp.where(active[c], dot(rows[c], dx), dlam[c]) for c in range(m)]
-        return tuple(along), tuple(across)
+    def apply(point: Vector) -> Vector:
+        dx, dlam = point[:n], point[n:]
+        along = [dot(hessian[i], dx) + dot(dlam, columns[i]) for i in range(n)]
+        return [*along, *(jnp.where(active[c], dot(rows[c], dx), dlam[c]) for c in range(m))]
 
-    def condensed(_: Any, rhs: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
-        matrix = _add_outer(hessian, [stiffness] * m, rows)
-        factors = factor(matrix)
-        dx, dlam = jax.tree.map(jnp.zeros_like, rhs)
+    def solve(rhs: Vector, refinements: int = 0) -> Vector:
+        kept = [*free, *active]
+        rhs = [jnp.where(a, b, 0.0) for a, b in zip(kept, rhs, strict=True)]
+        factors = factor(_add_outer(hessian, [stiffness] * m, rows))
+        point = [jnp.zeros_like(a) for a in rhs]
         for _ in range(1 + refinements):
-            left_x, left_g = jax.tree.map(lambda a, b: a - b, rhs, matvec((dx, dlam)))
-            pulled = [left_x[i] + (stiffness * dot(left_g, columns[i]) if m else 0.0) for i in range(n)]
-            more = solve_factored(factors, pulled)
-            rise = [stiffness * (dot(rows[c], more) - left_g[c]) for c in range(m)]
-            dlam = tuple(jnp.where(active[c], dlam[c] + rise[c], 0.0) for c in range(m))
-            dx = tuple(a + b for a, b in zip(dx, more, strict=True))
-        return dx, dlam
+            left = [a - b for a, b in zip(rhs, apply(point), strict=True)]
+            dx = solve_factored(factors, [left[i] + stiffness * dot(left[n:], columns[i]) for i in range(n)])
+            dlam = [stiffness * (dot(rows[c], dx) - left[n + c]) for c in range(m)]
+            point = [jnp.where(a, b + c, 0.0) for a, b, c in zip(kept, point, [*dx, *dlam], strict=True)]
+        return point
 
-    # The derivative of a solution is a solution: differentiating the refinements would lose what they gain.
-    rhs = (tuple(of_x), tuple(of_g))
-    return jax.lax.custom_linear_solve(matvec, rhs, condensed, condensed, symmetric=True)
+    return apply, solve
 
 
 def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
@@ -331,14 +321,16 @@ def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
     active, at_lower, at_upper = _active_set(box, state)
     x, lam = sharp.x, sharp.multipliers
     (f, *g), (df, *dg), hessian = derivatives
-    slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) if lam else df[i] for i in range(len(x)))
+    slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(len(x)))
     residual, violation = _kkt(box, state.size, x, lam, g, slopes, at_lower, at_upper)
     here = _Record(x, lam, f, tuple(g), slopes, residual, violation)
     better = once(residual) <= sharp.best.residual
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
 
     free = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
-    dx, dlam = once(solve_active(hessian, dg, active, free, [-a for a in slopes], [-a for a in g]))
+    _, solve = linearised_kkt(hessian, dg, active, free)
+    move = once(solve([-a for a in (*slopes, *g)]))
+    dx, dlam = move[: len(x)], move[len(x) :]
     first = sharp.count == 0
     onto = [
         jnp.where(a, low, jnp.where(b, high, v))

@@ -37,7 +37,7 @@ def minimize(
     start: where to begin; also what kind of decision it is, if not an `Allocation`: any module of positive numbers.
     Needed only to look for a particular one of several local optima, or to decide on other variables.
     integer_samples: return the best whole k, with N and D optimal for it.
-    throw: raise `NoSolutionError` where a single problem has none. Under `vmap` or `jit` nothing is raised: see `status`.
+    throw: raise `NoSolutionError` where a single problem has none. Under `vmap` or `jit` nothing is raised: see status.
 
     Returns a `Solution`. Problems of power laws under FLOP budgets are convex in logarithms and the optimum is global;
     others are searched from several starts. Under `jit`, `vmap`, `grad`, `jacfwd`, `jacrev` and `hessian` derivatives
