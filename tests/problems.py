@@ -81,7 +81,7 @@ def draw(seed: int, size: int, *, prompts: bool = False, caps: bool = False, two
         data["prompt"] = np.where(rng.random(size) < 0.5, log_uniform(rng, 1.0, 1e4, size), 0.0)
         data["output"] = log_uniform(rng, 1.0, 1e4, size)
     if two:
-        # The inference budget buys between one and 1e8 samples per query of a model between 1e3 and its Chinchilla size.
+        # It buys between one and 1e8 samples per query of a model between 1e3 parameters and its Chinchilla size.
         largest = np.sqrt(budget / 6)
         params = np.exp(rng.uniform(np.log(1e3), np.log(largest)))
         per_sample = 2 * params * data["queries"] * (data["prompt"] + data["output"])
@@ -207,7 +207,7 @@ def violation(d: Data, n: Any, t: Any, k: Any, *, share_prompt: bool = True) -> 
 
 
 def slsqp(one: dict[str, float], start: np.ndarray, *, share_prompt: bool = True) -> np.ndarray:
-    """SciPy's SLSQP for T2Loss, in log space and with analytic gradients, from `start` = log (N, D, k); its log (N, D, k)."""
+    """Log (N, D, k) found by SciPy's SLSQP for T2Loss, in log space and with analytic gradients, from log `start`."""
     log = np.log
     upper = [min(one[name], 1e37) for name in ("max_params", "max_tokens", "max_samples")]
 

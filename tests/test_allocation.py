@@ -1,4 +1,6 @@
-"""The algebra of quantities: arithmetic against plain numbers, users' own quantities, printing, bad input word for word."""
+"""The algebra of quantities: arithmetic against plain numbers, users' own, printing, bad input word for word."""
+
+# ruff: noqa: SIM300 (the order of a comparison is what is tested)
 
 import functools
 import math
@@ -102,7 +104,7 @@ def test_constraints():
     at_most, at_least = TRAIN <= 1e24, ACCURACY >= 0.6
     assert (at_most.upper, at_least.upper) == (True, False)
     assert (1e24 >= TRAIN).upper
-    assert not (0.6 <= ACCURACY).upper  # noqa: SIM300: that it reads either way is the point
+    assert not (0.6 <= ACCURACY).upper
     log = jax.tree.map(jnp.log, POINT)
     assert float(at_most.violation(log)) == pytest.approx(math.log(6 * 3e9 * 7e10 / 1e24), rel=1e-12)
     odds = math.log(float(ACCURACY(POINT)) / (1 - float(ACCURACY(POINT))))
