@@ -17,8 +17,9 @@ from t2jax.optimize.interior import Box, Point, linearised_kkt, solve
 from t2jax.optimize.problem import FAR, Problem
 from t2jax.optimize.starts import relevant, slide, spread
 
-LANES = 8192
-"""Lanes searched together: their working set stays in a core's cache."""
+LANES = {"cpu": 128}
+"""Lanes searched together, by backend. On a CPU few: they stay in a core's first cache, and few wait for the slowest of
+them. An accelerator wants all at once."""
 
 
 class Optimum(NamedTuple):
@@ -223,7 +224,7 @@ def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
 
 
 def _in_pieces(fn: Any, leaves: list[Any]) -> Any:
-    """fn(leaves), and under `vmap` fn of each lane in pieces of at most LANES lanes."""
+    """fn(leaves), and under `vmap` fn of each lane in pieces of a few lanes."""
 
     @jax.custom_batching.custom_vmap
     def one(leaves: list[Any]) -> Any:
@@ -237,14 +238,15 @@ def _in_pieces(fn: Any, leaves: list[Any]) -> Any:
     @jax.custom_batching.custom_vmap
     def many(lanes: list[Any]) -> Any:
         size = lanes[0].shape[0]
-        if size <= LANES:
+        piece = LANES.get(jax.default_backend(), size)
+        if size <= piece:
             return jax.vmap(fn)(lanes)
-        pieces = -(-size // LANES)
+        pieces = -(-size // piece)
         # The last lane again fills the last piece: it is a problem like the others, and its repeats are cut off.
-        padded = [jnp.concatenate([a, jnp.broadcast_to(a[-1:], (pieces * LANES - size, *a.shape[1:]))]) for a in lanes]
-        stacked = [a.reshape(pieces, LANES, *a.shape[1:]) for a in padded]
+        padded = [jnp.concatenate([a, jnp.broadcast_to(a[-1:], (pieces * piece - size, *a.shape[1:]))]) for a in lanes]
+        stacked = [a.reshape(pieces, piece, *a.shape[1:]) for a in padded]
         out = jax.lax.map(jax.vmap(fn), stacked)
-        return jax.tree.map(lambda a: a.reshape(pieces * LANES, *a.shape[2:])[:size], out)
+        return jax.tree.map(lambda a: a.reshape(pieces * piece, *a.shape[2:])[:size], out)
 
     @many.def_vmap
     def _(size: int, batched: list[Any], lanes: list[Any]) -> Any:

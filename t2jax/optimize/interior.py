@@ -106,7 +106,7 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
         def running(points: tuple[_State, _Sharp]) -> Scalar:
             state, sharp = points
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
-            going = (state.residual > eps**0.8) & (state.radius > eps) & (state.steps < max_steps)
+            going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps)
             return jnp.where(barrier, going, sharp.count < 4)
 
         def step(points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
@@ -322,7 +322,7 @@ def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
     x, lam = sharp.x, sharp.multipliers
     (f, *g), (df, *dg), hessian = derivatives
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(len(x)))
-    residual, violation = _kkt(box, state.size, x, lam, g, slopes, at_lower, at_upper)
+    residual, violation = _kkt(box, state.size, x, lam, g, slopes)
     here = _Record(x, lam, f, tuple(g), slopes, residual, violation)
     better = once(residual) <= sharp.best.residual
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
@@ -358,22 +358,18 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
     return tuple(binds[:m]), at_lower, at_upper
 
 
-def _kkt(
-    box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector, at_lower: Vector, at_upper: Vector
-) -> tuple[Scalar, Scalar]:
+def _kkt(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
     """(largest violation of the KKT conditions, largest violation of the constraints).
 
     Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of
     1e4 a rounding error in g is 1e4 of them in the slope): it is about how far x is from the optimum, in logarithms.
     """
     wrong, violation = [-a for a in lam], jnp.zeros_like(size)
-    for i, (a, low, high, free) in enumerate(zip(x, *box, strict=True)):
-        # At a lower bound the objective may rise into the box, at an upper one it may fall.
-        slope = jnp.where(at_upper[i], jnp.maximum(slopes[i], 0.0), jnp.abs(slopes[i]))
-        slope = jnp.where(at_lower[i], jnp.maximum(-slopes[i], 0.0), slope)
-        wrong.append(jnp.where(free, slope, 0.0))
+    for a, slope, low, high, free in zip(x, slopes, *box, strict=True):
+        # Where the objective falls towards a bound, that is right at the bound, and off it by slope times distance.
+        gap = jnp.where(slope > 0, a - low, high - a)
+        wrong.append(jnp.where(free, jnp.abs(slope) * jnp.clip(gap, 0.0, 1.0), 0.0))
         violation = jnp.maximum(violation, jnp.where(free, jnp.maximum(low - a, a - high), 0.0))
+    wrong += [jnp.abs(a) * jnp.minimum(jnp.abs(b), 1.0) for a, b in zip(lam, g, strict=True)]
     violation = largest([violation, *g])
-    scale = largest([size, *lam])
-    loose = [jnp.minimum(jnp.abs(a) / scale, jnp.abs(b)) for a, b in zip(lam, g, strict=True)]
-    return largest([largest(wrong) / scale, violation, *loose]), violation
+    return jnp.maximum(largest(wrong) / largest([size, *lam]), violation), violation
