@@ -73,7 +73,9 @@ class T2Accuracy(Quantity):
         theta0, theta1, theta2, theta3, theta4 = (self.theta[..., i] for i in range(5))
         loss = once(jnp.exp(self.law.log_value(log)))
         steep = theta1 * (loss - theta0)
-        log_nu = theta3 + theta4 * loss
+        # Beyond these ν the distribution is a point, or all at 0 and 1, to every digit.
+        most = 60.0 if loss.dtype == jnp.float64 else 30.0
+        log_nu = jnp.clip(theta3 + theta4 * loss, -most, most)
         # 1 − μ = (1 − θ2 + e^steep)/(1 + e^steep): no cancellation as μ → 1.
         log_a = log_nu + jnp.log(theta2) + jax.nn.log_sigmoid(-steep)
         log_b = log_nu + log_sum((1.0 - theta2, jnp.zeros_like(steep)), (1.0, steep)) - jax.nn.softplus(steep)
@@ -86,7 +88,10 @@ class T2Accuracy(Quantity):
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
         log_a, log_b = once(self._log_beta(log))
-        return log_odds_of_pass(log_failure(jnp.exp(log_a), jnp.exp(log_b), jnp.exp(log.samples)))
+        # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold is added after.
+        kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)
+        odds = log_odds_of_pass(log_failure(jnp.exp(kept), jnp.exp(log_b), jnp.exp(log.samples)))
+        return odds + (log_a - kept)
 
     @property
     def scale(self) -> Scale:

@@ -33,6 +33,8 @@ NUMBERS = {
     "queries": 1e9,
     "prompt": 0.0,
     "output": 1.0,
+    "train_factor": 6.0,
+    "serve_factor": 2.0,
     "max_params": NO_CAP,
     "max_tokens": NO_CAP,
     "max_samples": NO_CAP,
@@ -103,8 +105,12 @@ def task_of(d: Data) -> t2.T2Loss:
     return t2.T2Loss(law_of(d), d["G"], d["gamma"])
 
 
+def train_of(d: Data) -> t2.TrainingFLOPs:
+    return t2.TrainingFLOPs(d["train_factor"])
+
+
 def serve_of(d: Data, *, share_prompt: bool = True) -> t2.InferenceFLOPs:
-    return t2.InferenceFLOPs(d["queries"], d["prompt"], d["output"], share_prompt)
+    return t2.InferenceFLOPs(d["queries"], d["prompt"], d["output"], share_prompt, d["serve_factor"])
 
 
 def caps_of(d: Data) -> list[Any]:
@@ -116,32 +122,42 @@ def caps_of(d: Data) -> list[Any]:
     ]
 
 
+def chinchilla(d: Data, **options: Any) -> t2.Solution:
+    """A Chinchilla law on 6ND = C."""
+    return t2.minimize(law_of(d), [train_of(d) <= d["total"]], **options)
+
+
+def bare(d: Data, **options: Any) -> t2.Solution:
+    """T2Loss, one budget, no bounds but the implied ones."""
+    return t2.minimize(task_of(d), [train_of(d) + serve_of(d) <= d["total"]], **options)
+
+
 def one_budget(d: Data, **options: Any) -> t2.Solution:
     """T2Loss, one budget for training and inference, every coordinate capped."""
-    return t2.minimize(task_of(d), [t2.TrainingFLOPs() + serve_of(d) <= d["total"], *caps_of(d)], **options)
+    return t2.minimize(task_of(d), [train_of(d) + serve_of(d) <= d["total"], *caps_of(d)], **options)
 
 
 def two_budgets(d: Data, **options: Any) -> t2.Solution:
     """T2Loss, a budget each for training and inference, prompts not shared, every coordinate capped."""
     serve = serve_of(d, share_prompt=False)
-    return t2.minimize(task_of(d), [t2.TrainingFLOPs() <= d["train"], serve <= d["serve"], *caps_of(d)], **options)
+    return t2.minimize(task_of(d), [train_of(d) <= d["train"], serve <= d["serve"], *caps_of(d)], **options)
 
 
 def cheapest(d: Data, **options: Any) -> t2.Solution:
     """The dual: least total FLOPs that reach a target loss."""
-    return t2.minimize(t2.TrainingFLOPs() + serve_of(d), [task_of(d) <= d["target"], *caps_of(d)], **options)
+    return t2.minimize(train_of(d) + serve_of(d), [task_of(d) <= d["target"], *caps_of(d)], **options)
 
 
 def accuracy_one_budget(d: Data, **options: Any) -> t2.Solution:
     """T2Accuracy, one budget, every coordinate capped."""
     task = t2.T2Accuracy(law_of(d), d["theta"])
-    return t2.maximize(task, [t2.TrainingFLOPs() + serve_of(d) <= d["total"], *caps_of(d)], **options)
+    return t2.maximize(task, [train_of(d) + serve_of(d) <= d["total"], *caps_of(d)], **options)
 
 
 def accuracy_two_budgets(d: Data, **options: Any) -> t2.Solution:
     """T2Accuracy, a budget each for training and inference, every coordinate capped."""
     task = t2.T2Accuracy(law_of(d), d["theta"])
-    return t2.maximize(task, [t2.TrainingFLOPs() <= d["train"], serve_of(d) <= d["serve"], *caps_of(d)], **options)
+    return t2.maximize(task, [train_of(d) <= d["train"], serve_of(d) <= d["serve"], *caps_of(d)], **options)
 
 
 class Batched:
@@ -175,6 +191,14 @@ def solved(solution: t2.Solution) -> np.ndarray:
 
 
 # The same formulas again
+
+
+def chinchilla_optimum(d: Data) -> tuple[Any, Any, Any]:
+    """(N, D, L) that are optimal on 6ND = C, in closed form."""
+    alpha, beta, product = d["alpha"], d["beta"], d["total"] / 6
+    scale = (alpha * d["A"] / (beta * d["B"])) ** (1 / (alpha + beta))
+    n = scale * product ** (beta / (alpha + beta))
+    return n, product / n, d["E"] + d["A"] / n**alpha + d["B"] / (product / n) ** beta
 
 
 def loss(d: Data, n: Any, t: Any, k: Any) -> Any:

@@ -118,7 +118,8 @@ def _search(problem: Problem, start: Vector) -> Optimum:
         point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
         starts = tuple(spread(functions, box, start))
-        point = _best(jax.vmap(lambda x: solve(functions, box, x))(starts))
+        # One start after another: side by side they would be short rows that no vector unit likes.
+        point = _best(jax.lax.map(lambda x: solve(functions, box, x), starts))
 
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
     if problem.whole is not None:
@@ -173,8 +174,7 @@ def _solve_whole(problem: Problem, functions: Any, box: Box, start: Vector, tiny
 
     def search(carry: Any, _: Any) -> Any:
         xs, low, high = carry
-        points = jax.vmap(one)(xs, low, high)
-        best = _best(points)
+        best = _best(jax.lax.map(lambda lane: one(*lane), (xs, low, high)))
         below = jnp.floor(jnp.exp(best.x[k]) * (1 + tiny))
         candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, least])
         logs = jnp.log(jnp.clip(candidates, least, jnp.maximum(least, most)))

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from t2jax.optimize.dense import Scalar, Vector, gradients, largest
 from t2jax.optimize.interior import Box, Functions
 
-CANDIDATES = 36
-STARTS = 3
+CANDIDATES = 24
+STARTS = 2
 _WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
 
 
