@@ -21,7 +21,6 @@ from t2jax.optimize.dense import (
     Vector,
     dot,
     factor,
-    gradients,
     largest,
     second_order,
     solve_factored,
@@ -142,10 +141,8 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
     for a, low, high, free in zip(start, *box, strict=True):
         room = 0.1 * jnp.minimum(1.0, high - low)
         x.append(jnp.where(free, jnp.clip(a, low + room, high - room), a))
-    (_, *g), (df, *_) = gradients(functions, tuple(x))
-    # All that has the objective's unit is relative to its slope: log L may be all E, and its slopes 1e-9.
-    size = jnp.maximum(largest([jnp.where(f, jnp.abs(a), 0.0) for a, f in zip(df, box.free, strict=True)]), _TINY)
-    barrier = 0.1 * size
+    _, *g = functions(tuple(x))
+    barrier = 0.1  # in units of the objective's size, which the first step sees
     slack = [jnp.maximum(-one_g, 0.1 * one) for one_g in g]
     down = tuple(jnp.where(f, a - low, 1.0) for a, low, _, f in zip(x, *box, strict=True))
     up = tuple(jnp.where(f, high - a, 1.0) for a, _, high, f in zip(x, *box, strict=True))
@@ -158,7 +155,7 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
         below=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(down, box.free, strict=True)),
         above=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(up, box.free, strict=True)),
         binds=(one < 0.0,) * (len(g) + 2 * len(x)),
-        size=size,
+        size=one,
         radius=4.0 * one,
         last_step=one,
         residual=jnp.inf * one,
@@ -170,14 +167,17 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = derivatives
-    s, down, up, zl, zu = state.slack, state.down, state.up, state.below, state.above
+    # All that has the objective's unit is relative to its slope: log L may be all E, and its slopes 1e-9.
+    curved = [jnp.where(box.free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
+    size = largest([*curved, _TINY * jnp.ones_like(f)])
+    unit = jnp.where(state.steps == 0, size, 1.0)
+    s, down, up = state.slack, state.down, state.up
+    lam, zl, zu = ([a * unit for a in prices] for prices in (lam, state.below, state.above))
 
     products = [a * b for a, b in zip([*s, *down, *up], [*lam, *zl, *zu], strict=True)]
     gap = sum(products) / len(products)
     slopes = [df[i] + dot(lam, [row[i] for row in dg]) - zl[i] + zu[i] for i in range(n)]
     dual = largest([jnp.where(free, jnp.abs(a), 0.0) for a, free in zip(slopes, box.free, strict=True)])
-    curved = [jnp.where(box.free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
-    size = largest([*curved, _TINY * jnp.ones_like(f)])
     missed = largest([jnp.zeros_like(f), *(jnp.abs(a + b) for a, b in zip(g, s, strict=True))])
     # g is a difference of logarithms near 50: it has no digits beyond 100 eps.
     error = jnp.maximum(largest([dual, *products]) / size, 0.01 * missed)
