@@ -106,7 +106,7 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
             state, sharp = points
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
             going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps)
-            return jnp.where(barrier, going, sharp.count < 3)
+            return jnp.where(barrier, going, sharp.count < 4)
 
         def step(points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
             state, sharp = points
