@@ -147,7 +147,7 @@ def test_hessian_of_the_value():
 
 
 def test_dual():
-    """Also for targets little above the best that 50 samples can reach, 2.1264: d log N / d log target is −718 there."""
+    """Also for targets little above the best that 50 samples can reach, 2.1264, where N falls as target^−718."""
     numbers = [{"total": 2.2}, *({"total": target, "most": 50.0} for target in (2.2, 2.15, 2.135))]
     numbers += [{"total": 3.0, "queries": 1e9}]
     points = np.log([[(USUAL | given)[name] for name in NAMES] for given in numbers])
