@@ -6,6 +6,7 @@ power laws are convex. Users rarely see that: calling a quantity takes and retur
 
 import abc
 import enum
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -96,6 +97,8 @@ class Quantity(eqx.Module):
     Subclasses say `score`; where it is known they also say `curvature` and, for probabilities, `scale`.
     """
 
+    __array_ufunc__ = None  # so that a NumPy number on the left leaves the operation to us
+
     @abc.abstractmethod
     def score(self, log: Any) -> Float[Array, "..."]:
         """The quantity on its `scale` (its logarithm unless said otherwise) where the decision has these logarithms."""
@@ -163,7 +166,8 @@ class Quantity(eqx.Module):
     def __lt__(self, limit: Any) -> "Constraint":
         raise TypeError(f"{self.label} < … is not a closed constraint: use <= or >=")
 
-    __gt__ = __lt__
+    def __gt__(self, limit: Any) -> "Constraint":
+        raise TypeError(f"{self.label} > … is not a closed constraint: use <= or >=")
 
     def __str__(self) -> str:
         return self.label
@@ -327,7 +331,7 @@ def quantity(
     ```
 
     fn: allocation → positive scalar. An `equinox.Module` with `__call__` keeps its arrays as leaves, so they batch and
-        differentiate; what a plain function closes over is constant. `functools.partial` is a module in this sense.
+        differentiate, and so do the arguments of a `functools.partial`. What a plain function closes over is constant.
     name: what reports call it; the function's own name unless given.
     convex: promise that log fn is convex in (log N, log D, log k), as for sums of power laws. The optimiser then
         looks for one optimum from one start. A wrong promise may cost the global optimum.
@@ -336,6 +340,8 @@ def quantity(
     if not callable(fn):
         raise TypeError(f"quantity takes a function of an allocation, got {fn!r}")
     called = name or getattr(fn, "__name__", type(fn).__name__)
+    if isinstance(fn, functools.partial):
+        fn = jax.tree_util.Partial(fn.func, *fn.args, **fn.keywords)
     return Custom(fn, "quantity" if called == "<lambda>" else called, convex, probability)
 
 

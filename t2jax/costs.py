@@ -60,7 +60,9 @@ class InferenceFLOPs(Quantity):
         self.prompt_tokens = validate.nonnegative("prompt_tokens", prompt_tokens)
         self.output_tokens = validate.nonnegative("output_tokens", output_tokens)
         self.flops_per_param_token = validate.positive("flops_per_param_token", flops_per_param_token)
-        self.share_prompt = bool(share_prompt)
+        if not isinstance(share_prompt, bool):
+            raise TypeError(f"share_prompt must be True or False, got {share_prompt!r}")
+        self.share_prompt = share_prompt
         validate.positive("prompt_tokens + output_tokens", self.prompt_tokens + self.output_tokens)
 
     def score(self, log: Allocation) -> Float[Array, "..."]:

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float
 from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity, Scale, log_sum
 from t2jax.fusion import once
-from t2jax.laws import LossLaw
 from t2jax.passk import BetaPassRate
 from t2jax.provenance import Provenance
 from t2jax.special import log_failure, log_odds_of_pass
@@ -25,12 +24,12 @@ class T2Loss(Quantity):
     With power laws and FLOP budgets this is convex in log space, with one global optimum.
     """
 
-    law: LossLaw
+    law: Quantity
     G: Float[Array, "..."]
     gamma: Float[Array, "..."]
     provenance: Provenance | None = eqx.field(static=True)
 
-    def __init__(self, law: LossLaw, G: Any, gamma: Any, *, provenance: Provenance | None = None):
+    def __init__(self, law: Quantity, G: Any, gamma: Any, *, provenance: Provenance | None = None):
         self.law = _loss_law("T2Loss", law)
         self.G = validate.positive("G", G)
         self.gamma = validate.positive("gamma", gamma)
@@ -54,18 +53,17 @@ class T2Accuracy(Quantity):
     A probability: it is optimised on log odds and reported in (0, 1).
     """
 
-    law: LossLaw
+    law: Quantity
     theta: Float[Array, "... 5"]
     provenance: Provenance | None = eqx.field(static=True)
 
-    def __init__(self, law: LossLaw, theta: Any, *, provenance: Provenance | None = None):
+    def __init__(self, law: Quantity, theta: Any, *, provenance: Provenance | None = None):
         self.law = _loss_law("T2Accuracy", law)
         self.theta = validate.real("theta", theta if hasattr(theta, "dtype") else jnp.stack(_five(theta)))
         if self.theta.shape[-1:] != (5,):
             raise ValueError(f"theta must be the five numbers (θ0, …, θ4), got shape {self.theta.shape}")
         validate.positive("theta[1], the steepness θ1,", self.theta[..., 1])
-        validate.positive("theta[2], the highest mean pass rate θ2,", self.theta[..., 2])
-        validate.nonnegative("1 − theta[2], what is left of the highest mean pass rate,", 1.0 - self.theta[..., 2])
+        validate.share("theta[2], the highest mean pass rate θ2,", self.theta[..., 2])
         self.provenance = provenance
 
     def _log_beta(self, log: Allocation) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["as_float", "natural", "nonnegative", "positive", "probability", "real"]
+__all__ = ["as_float", "natural", "nonnegative", "positive", "probability", "real", "share"]
 
 
 def as_float(name: str, value: Any) -> Float[Array, "..."]:
@@ -18,7 +18,10 @@ def as_float(name: str, value: Any) -> Float[Array, "..."]:
     if isinstance(value, bool) or value is None or isinstance(value, str | bytes):
         raise TypeError(f"{name} must be a number, got {value!r}")
     if isinstance(value, int):  # any size: Python's integers have no dtype of their own
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError(f"{name} must be finite, got a whole number of {len(str(value))} digits") from None
     try:
         array = value if isinstance(value, jax.Array) else np.asarray(value)
     except (TypeError, ValueError) as error:
@@ -30,7 +33,11 @@ def as_float(name: str, value: Any) -> Float[Array, "..."]:
         raise TypeError(f"{name} must be real numbers, got {_shown(value)} of type {kind.name}")
     # NumPy's float64 is cut to float32 where x64 is off, as JAX does with Python's floats: the caller decides.
     wanted = kind if jnp.issubdtype(kind, jnp.floating) else float
-    return jnp.asarray(array, dtype=jax.dtypes.canonicalize_dtype(wanted))
+    wanted = jax.dtypes.canonicalize_dtype(wanted)
+    if isinstance(array, np.ndarray):
+        with np.errstate(over="ignore"):  # what does not fit is met by name
+            array = array.astype(wanted)
+    return jnp.asarray(array, dtype=wanted)
 
 
 def real(name: str, value: Any) -> Float[Array, "..."]:
@@ -51,6 +58,11 @@ def nonnegative(name: str, value: Any) -> Float[Array, "..."]:
 def probability(name: str, value: Any) -> Float[Array, "..."]:
     """A number or array of numbers strictly between 0 and 1."""
     return _checked(name, value, lambda x: (x > 0) & (x < 1), "strictly between 0 and 1")
+
+
+def share(name: str, value: Any) -> Float[Array, "..."]:
+    """A number or array of numbers above 0 and at most 1."""
+    return _checked(name, value, lambda x: (x > 0) & (x <= 1), "above 0 and at most 1")
 
 
 def natural(name: str, value: Any) -> Any:

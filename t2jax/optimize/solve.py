@@ -1,6 +1,6 @@
 """`minimize` and `maximize`: from quantities and constraints to a `Solution`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +19,7 @@ __all__ = ["maximize", "minimize"]
 
 def minimize(
     quantity: Quantity,
-    subject_to: Sequence[Constraint],
+    subject_to: Sequence[Constraint] | Constraint,
     *,
     start: Any = None,
     integer_samples: bool = False,
@@ -49,7 +49,7 @@ def minimize(
 
 def maximize(
     quantity: Quantity,
-    subject_to: Sequence[Constraint],
+    subject_to: Sequence[Constraint] | Constraint,
     *,
     start: Any = None,
     integer_samples: bool = False,
@@ -63,10 +63,19 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
     verb = "maximize" if maximise else "minimize"
     if not isinstance(quantity, Quantity):
         raise TypeError(f"{verb} takes a quantity first (wrap a function with t2jax.quantity), got {quantity!r}")
-    constraints = (subject_to,) if isinstance(subject_to, Constraint) else tuple(subject_to)
+    if isinstance(subject_to, Constraint):
+        subject_to = (subject_to,)
+    if not isinstance(subject_to, Iterable):
+        raise TypeError(f"subject_to takes a list of constraints such as train <= 1e24, got {subject_to!r}")
+    constraints = tuple(subject_to)
     for constraint in constraints:
         if not isinstance(constraint, Constraint):
             raise TypeError(f"subject_to takes constraints such as train <= 1e24, got {constraint!r}")
+        if constraint.limit.ndim:
+            raise ValueError(
+                f"the limit of {constraint.quantity.label} has shape {constraint.limit.shape}, not one number: "
+                "for a batch of limits use jax.vmap over minimize"
+            )
     decision = Allocation(1e9, 2e10, 16.0) if start is None else start
     implied = tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
     decision = jax.tree.map(lambda leaf: validate.positive("start", leaf), decision)
