@@ -66,7 +66,8 @@ class Curvature(enum.IntEnum):
 
     AFFINE = 0
     CONVEX = 1
-    UNKNOWN = 2
+    SINGLE = 2  # not convex, but with one optimum under convex constraints wherever anyone looked
+    UNKNOWN = 3
 
 
 class Scale(enum.Enum):
@@ -331,7 +332,8 @@ def quantity(
     ```
 
     fn: allocation → positive scalar. An `equinox.Module` with `__call__` keeps its arrays as leaves, so they batch and
-        differentiate, and so do the arguments of a `functools.partial`. What a plain function closes over is constant.
+        differentiate, and so do the arguments of a `functools.partial`. What a plain function closes over is constant;
+        a traced value there is refused.
     name: what reports call it; the function's own name unless given.
     convex: promise that log fn is convex in (log N, log D, log k), as for sums of power laws. The optimiser then
         looks for one optimum from one start. A wrong promise may cost the global optimum.
@@ -340,6 +342,12 @@ def quantity(
     if not callable(fn):
         raise TypeError(f"quantity takes a function of an allocation, got {fn!r}")
     called = name or getattr(fn, "__name__", type(fn).__name__)
+    if _closed_over(fn):
+        raise TypeError(
+            f"{called} closes over a value that is differentiated, batched or compiled, whose derivative would be "
+            "lost: pass it as an argument, t2jax.quantity(functools.partial(fn, value)), or as a field of an "
+            "equinox.Module"
+        )
     if isinstance(fn, functools.partial):
         fn = jax.tree_util.Partial(fn.func, *fn.args, **fn.keywords)
     return Custom(fn, "quantity" if called == "<lambda>" else called, convex, probability)
@@ -354,6 +362,21 @@ def log_sum(*terms: tuple[Any, Float[Array, "..."]]) -> Float[Array, "..."]:
     shift = jax.lax.stop_gradient(shift)
     total = sum(c * jnp.exp(z - shift) for c, z in terms)
     return shift + jnp.log(total)
+
+
+def _closed_over(fn: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Does a function, or one that it uses, close over a traced value?"""
+    cells = [cell.cell_contents for cell in getattr(fn, "__closure__", None) or () if _filled(cell)]
+    held = [*cells, *(getattr(fn, "__defaults__", None) or ())]
+    inner = [one for one in held if callable(one) and hasattr(one, "__closure__") and one not in seen]
+    return any(_traced(leaf) for leaf in jax.tree.leaves(held)) or any(_closed_over(f, (*seen, fn)) for f in inner)
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:  # the name is not bound yet
+        return False
 
 
 def _parts(one: Quantity) -> tuple[Quantity, ...]:

@@ -86,7 +86,7 @@ class T2Accuracy(Quantity):
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
         log_a, log_b = once(self._log_beta(log))
-        # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold is added after.
+        # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold comes after.
         kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)
         odds = log_odds_of_pass(log_failure(jnp.exp(kept), jnp.exp(log_b), jnp.exp(log.samples)))
         return odds + (log_a - kept)
@@ -97,7 +97,7 @@ class T2Accuracy(Quantity):
 
     @property
     def curvature(self) -> Curvature:
-        return Curvature.UNKNOWN
+        return max(Curvature.SINGLE, self.law.curvature)
 
 
 def _loss_law(name: str, law: Any) -> Any:

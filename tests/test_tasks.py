@@ -93,7 +93,7 @@ def test_loss_derivatives():
 
 def test_curvature():
     assert LOSS_TASK.curvature is Curvature.CONVEX
-    assert t2.T2Accuracy(LAW, THETAS["pythia-gsm8k"]).curvature is Curvature.UNKNOWN
+    assert t2.T2Accuracy(LAW, THETAS["pythia-gsm8k"]).curvature is Curvature.SINGLE
     rng = np.random.default_rng(1)
     ends = rng.uniform(0, 60, (2, 200_000, 3))
     log = jax.jit(lambda x: LOSS_TASK.log_value(at_logs(x.T)))
@@ -256,7 +256,7 @@ MESSAGES = [
     (
         lambda: t2.T2Accuracy(LAW, (1, 2, 0, 0, 0)),
         ValueError,
-        "theta[2], the highest mean pass rate θ2, must be positive and finite, got 0.0",
+        "theta[2], the highest mean pass rate θ2, must be above 0 and at most 1, got 0.0",
     ),
     (lambda: t2.T2Accuracy(LAW, (1, 2, 0.5, NAN, 0)), ValueError, "theta[3] must be finite, got nan"),
     (lambda: t2.T2Accuracy(LAW, (1, 2, "a", 0, 0)), TypeError, "theta[2] must be a number, got 'a'"),

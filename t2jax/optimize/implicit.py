@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
 from t2jax.optimize.interior import Box, Point, linearised_kkt, solve
 from t2jax.optimize.problem import FAR, Problem
@@ -114,10 +115,10 @@ def _search(problem: Problem, start: Vector) -> Optimum:
     box = Box(tuple(lower), tuple(upper), tuple(free))
     if problem.whole is not None:
         box, point = _solve_whole(problem, functions, box, tuple(start), tiny)
-    elif problem.convex:
+    elif problem.curvature is Curvature.CONVEX:
         point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
-        starts = tuple(spread(functions, box, start))
+        starts = tuple(spread(functions, box, start, problem.curvature))
         # One start after another: side by side they would be short rows that no vector unit likes.
         point = _best(jax.lax.map(lambda x: solve(functions, box, x), starts))
 
@@ -155,9 +156,11 @@ def _solve_whole(problem: Problem, functions: Any, box: Box, start: Vector, tiny
     """
     k = problem.whole
     assert k is not None
-    starts = [start[i][None] for i in range(len(start))] if problem.convex else spread(functions, box, start)
-    # Five lanes in both rounds: the real problem from up to five starts, then five candidates.
-    lanes = [jnp.concatenate([a, jnp.broadcast_to(a[:1], (5 - a.shape[0],))]) for a in starts]
+    convex = problem.curvature is Curvature.CONVEX
+    starts = [a[None] for a in start] if convex else spread(functions, box, start, problem.curvature)
+    # As many lanes in both rounds: the real problem from every start, then the candidates.
+    width = max(5, starts[0].shape[0])
+    lanes = [jnp.concatenate([a, jnp.broadcast_to(a[:1], (width - a.shape[0],))]) for a in starts]
     least = jnp.ceil(jnp.exp(box.lower[k]) * (1 - tiny))
     most = jnp.floor(jnp.exp(box.upper[k]) * (1 + tiny))
 
@@ -176,11 +179,11 @@ def _solve_whole(problem: Problem, functions: Any, box: Box, start: Vector, tiny
         xs, low, high = carry
         best = _best(jax.lax.map(lambda lane: one(*lane), (xs, low, high)))
         below = jnp.floor(jnp.exp(best.x[k]) * (1 + tiny))
-        candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, least])
+        candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, *[least] * (width - 4)])
         logs = jnp.log(jnp.clip(candidates, least, jnp.maximum(least, most)))
-        return (tuple(jnp.broadcast_to(a, (5,)) for a in best.x), logs, logs), best
+        return (tuple(jnp.broadcast_to(a, (width,)) for a in best.x), logs, logs), best
 
-    first = (tuple(lanes), jnp.broadcast_to(box.lower[k], (5,)), jnp.broadcast_to(box.upper[k], (5,)))
+    first = (tuple(lanes), jnp.broadcast_to(box.lower[k], (width,)), jnp.broadcast_to(box.upper[k], (width,)))
     _, bests = jax.lax.scan(search, first, None, length=2)
     point = jax.tree.map(lambda a: a[1], bests)
     held = boxed(jnp.where(least <= most, point.x[k], FAR), jnp.where(least <= most, point.x[k], -FAR))

@@ -289,10 +289,11 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
     """
     n, m = len(hessian), len(rows)
     eps = float(jnp.finfo(hessian[0][0].dtype).eps)
-    # Relative to the curvature, so that neither drowns in the other's rounding.
-    bends = largest([jnp.where(free[i], jnp.abs(hessian[i][i]), 0.0) for i in range(n)])
-    stiffness = eps**-0.35 * jnp.maximum(bends, _TINY)
     rows = [[jnp.where(active[c] & free[i], rows[c][i], 0.0) for i in range(n)] for c in range(m)]
+    # σ is relative to the curvature and to each constraint's slope, so that neither drowns in the other's rounding.
+    bends = largest([jnp.where(free[i], jnp.abs(hessian[i][i]), 0.0) for i in range(n)])
+    stiff = eps**-0.35 * jnp.maximum(bends, _TINY)
+    stiffness = [stiff / jnp.maximum(dot(row, row), _TINY) for row in rows]
     columns = [[row[i] for row in rows] for i in range(n)]
     hessian, _ = _hold(hessian, [bends] * n, free)
 
@@ -304,12 +305,13 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
     def solve(rhs: Vector, refinements: int = 0) -> Vector:
         kept = [*free, *active]
         rhs = [jnp.where(a, b, 0.0) for a, b in zip(kept, rhs, strict=True)]
-        factors = factor(_add_outer(hessian, [stiffness] * m, rows))
+        factors = factor(_add_outer(hessian, stiffness, rows))
         point = [jnp.zeros_like(a) for a in rhs]
         for _ in range(1 + refinements):
             left = [a - b for a, b in zip(rhs, apply(point), strict=True)]
-            dx = solve_factored(factors, [left[i] + stiffness * dot(left[n:], columns[i]) for i in range(n)])
-            dlam = [stiffness * (dot(rows[c], dx) - left[n + c]) for c in range(m)]
+            pulls = [a * b for a, b in zip(stiffness, left[n:], strict=True)]
+            dx = solve_factored(factors, [left[i] + dot(pulls, columns[i]) for i in range(n)])
+            dlam = [stiffness[c] * dot(rows[c], dx) - pulls[c] for c in range(m)]
             point = [jnp.where(a, b + c, 0.0) for a, b, c in zip(kept, point, [*dx, *dlam], strict=True)]
         return point
 

@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from t2jax.allocation import Constraint, Coordinate, Quantity, Scaled
+from t2jax.allocation import Constraint, Coordinate, Curvature, Quantity, Scaled
 from t2jax.optimize.dense import Scalar, Vector
 
 FAR = 85.0
@@ -95,10 +95,17 @@ class Problem(eqx.Module):
         return None if index is None else Bound(index, constraint.upper, log_limit)
 
     @property
-    def convex(self) -> bool:
-        """Is it known that a local optimum is global?"""
-        wanted = self.objective.curvature <= (0 if self.maximise else 1)
-        return wanted and all(constraint.convex for constraint in self.sorted()[1])
+    def curvature(self) -> Curvature:
+        """CONVEX where a local optimum is known to be global, SINGLE where another one has never been seen."""
+        quantities = [self.objective, *(constraint.quantity for constraint in self.sorted()[1])]
+        kind = self.objective.curvature
+        if kind <= (Curvature.AFFINE if self.maximise else Curvature.CONVEX) and self._convex_set:
+            return Curvature.CONVEX
+        return Curvature.SINGLE if all(q.curvature <= Curvature.SINGLE for q in quantities) else Curvature.UNKNOWN
+
+    @property
+    def _convex_set(self) -> bool:
+        return all(constraint.convex for constraint in self.sorted()[1])
 
     def bounds(self) -> tuple[list[Scalar], list[Scalar]]:
         """(lower, upper) logarithms of every scalar, within ±FAR."""
