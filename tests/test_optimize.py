@@ -570,7 +570,8 @@ def test_solutions_outside_the_fitted_range_say_so():
         (
             lambda: t2.minimize(LAW, [TRAIN <= jnp.array([1e20, 1e21])]),
             ValueError,
-            "the limit of TrainingFLOPs has shape (2,), not one number: for a batch of limits use jax.vmap over minimize",
+            "the limit of TrainingFLOPs has shape (2,), not one number: "
+            "for a batch of limits use jax.vmap over minimize",
         ),
         (
             lambda: t2.minimize(LAW, [t2.params <= jnp.array([1e9, 1e10]), t2.tokens <= 1e10]),
