@@ -179,8 +179,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     slopes = [df[i] + dot(lam, [row[i] for row in dg]) - zl[i] + zu[i] for i in range(n)]
     dual = largest([jnp.where(free, jnp.abs(a), 0.0) for a, free in zip(slopes, box.free, strict=True)])
     missed = largest([jnp.zeros_like(f), *(jnp.abs(a + b) for a, b in zip(g, s, strict=True))])
-    # g is a difference of logarithms near 50: it has no digits beyond 100 eps.
-    error = jnp.maximum(largest([dual, *products]) / size, 0.01 * missed)
+    error = largest([dual, *products]) / size
     # Aim lower the better the last step went, faster than linearly at the end, never far ahead of stationarity.
     centring = jnp.where(state.last_step > 0.9, jnp.clip(jnp.sqrt(gap / size), 1e-3, 0.1), 0.4)
     mu = largest([centring * gap, 0.1 * jnp.minimum(dual, size), 0.1 * eps * size])
@@ -248,7 +247,9 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
         size=size,
         radius=radius,
         last_step=jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0),
-        residual=error,
+        # g is a difference of logarithms near 50: it has no digits beyond 100 eps. The new point counts, as a last
+        # step may well have left the constraints.
+        residual=largest([error, 0.01 * missed, *(0.01 * jnp.abs(a + b) for a, b in zip(new_g, new_s, strict=True))]),
         steps=state.steps + 1,
     )
 
@@ -351,8 +352,12 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
     """
     slacks = [*state.slack, *state.down, *state.up]
     prices = [z / state.size for z in (*state.multipliers, *state.below, *state.above)]
-    far = float(jnp.finfo(state.size.dtype).eps) ** -0.4
-    binds = [(z > far * s) | (b & (s <= far * z)) for s, z, b in zip(slacks, prices, state.binds, strict=True)]
+    eps = float(jnp.finfo(state.size.dtype).eps)
+    far, near = eps**-0.4, 100 * eps
+    # What is near to rounding binds, whatever its price: in float32 a small one is lost beside a large one.
+    binds = [
+        (z > far * s) | (b & (s <= far * z)) | (s < near) for s, z, b in zip(slacks, prices, state.binds, strict=True)
+    ]
     m, n = len(state.slack), len(state.x)
     lower, upper = binds[m : m + n], binds[m + n :]
     at_lower = tuple(f & a for a, f in zip(lower, box.free, strict=True))
