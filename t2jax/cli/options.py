@@ -5,7 +5,7 @@ Loads tyro, which the `cli` extra installs, but not JAX.
 
 import math
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -138,7 +138,7 @@ def parse(argv: list[str]) -> Plan | List:
     for name, command in (("plan", Plan), ("list", List)):
         if argv[:1] == [name]:
             return tyro.cli(command, prog=f"t2jax {name}", args=argv[1:])
-    commands = (  # help, or a command that there is not
+    commands: Any = (  # help, or a command that there is not
         Annotated[Plan, tyro.conf.subcommand("plan", description=_in_short(Plan))]
         | Annotated[List, tyro.conf.subcommand("list", description=_in_short(List))]
     )
