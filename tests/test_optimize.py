@@ -605,6 +605,13 @@ def test_a_single_constraint_needs_no_list():
     assert float(t2.minimize(LAW, TRAIN <= 1e20).value) == float(t2.minimize(LAW, [TRAIN <= 1e20]).value)
 
 
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("start", [3.0, {"params": 1e9}], ids=str)
+def test_a_start_that_is_no_decision(start):
+    with pytest.raises(TypeError, match="start must be an Allocation or another module of positive numbers, got"):
+        t2.minimize(LAW, [TRAIN <= 1e20], start=start)
+
+
 def test_whole_samples_need_samples():
     class Width(eqx.Module):
         width: jax.Array

@@ -77,6 +77,8 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
                 "for a batch of limits use jax.vmap over minimize"
             )
     decision = Allocation(1e9, 2e10, 16.0) if start is None else start
+    if not isinstance(decision, eqx.Module):
+        raise TypeError(f"start must be an Allocation or another module of positive numbers, got {start!r}")
     implied = tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
     decision = jax.tree.map(lambda leaf: validate.positive("start", leaf), decision)
     layout = Layout.of(decision)
