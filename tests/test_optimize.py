@@ -584,7 +584,11 @@ def test_solutions_outside_the_fitted_range_say_so():
             "Chinchilla has shape (3,) at a single allocation, not one number: for an ensemble of coefficients or "
             "budgets use jax.vmap or eqx.filter_vmap over minimize",
         ),
-        (lambda: t2.minimize(LAW, [TRAIN <= 1e20], start="here"), TypeError, "start must be a number, got 'here'"),
+        (
+            lambda: t2.minimize(LAW, [TRAIN <= 1e20], start="here"),
+            TypeError,
+            "start must be an Allocation or another module of positive numbers, got 'here'",
+        ),
     ],
 )
 def test_bad_input(call, error, message):

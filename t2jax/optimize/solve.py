@@ -1,6 +1,7 @@
 """`minimize` and `maximize`: from quantities and constraints to a `Solution`."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
-from t2jax.optimize.dense import Vector
+from t2jax.optimize.dense import Vector, second_order, second_order_by_differences
 from t2jax.optimize.implicit import Optimum, find, tolerance
 from t2jax.optimize.problem import FAR, Bound, Layout, Problem
 from t2jax.optimize.solution import NoSolutionError, Solution, Status
@@ -116,15 +117,17 @@ def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
     return (_compiled_in_a_hurry if hurried else _compiled)((tuple(leaves), treedef), arrays)
 
 
-def _solve_and_report(static: Any, arrays: Any) -> dict[str, Any]:
+def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_order) -> dict[str, Any]:
     leaves, treedef = static
     problem, log_start = eqx.combine(arrays, jax.tree.unflatten(treedef, leaves))
-    return _report(problem, find(problem, log_start))
+    return _report(problem, find(problem, log_start, derivatives_of))
 
 
 _compiled = jax.jit(_solve_and_report, static_argnums=0)
 _compiled_in_a_hurry = jax.jit(
-    _solve_and_report, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+    partial(_solve_and_report, derivatives_of=second_order_by_differences),
+    static_argnums=0,
+    compiler_options={"xla_backend_optimization_level": 0},
 )
 
 
