@@ -473,7 +473,7 @@ def test_batches_never_raise():
 LAW, TRAIN = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658), t2.TrainingFLOPs()
 TASK = t2.T2Loss(LAW, 1.0, 0.3)
 UNBOUNDED = "unbounded: nothing limits the allocation; add a budget or a bound"
-INFEASIBLE = "infeasible: no allocation satisfies all constraints; the nearest found misses one by a factor of "
+INFEASIBLE = "infeasible: no allocation satisfies all constraints"
 
 
 @pytest.mark.parametrize(
@@ -483,18 +483,15 @@ INFEASIBLE = "infeasible: no allocation satisfies all constraints; the nearest f
         (LAW, [t2.params <= 1e9], UNBOUNDED),  # nothing limits D
         (TASK, [TRAIN <= 1e20], UNBOUNDED),  # nothing limits k
         (TRAIN, [], UNBOUNDED),  # nothing keeps N above 0
-        (LAW, [t2.params <= 1e9, t2.params >= 1e10, t2.tokens <= 1e9], INFEASIBLE + "10.0"),
-        (LAW, [TRAIN <= 1e20, t2.params >= 1e11, t2.tokens >= 1e11], INFEASIBLE + "600"),
-        (TRAIN, [LAW <= 1.7], None),  # below E
+        (LAW, [t2.params <= 1e9, t2.params >= 1e10, t2.tokens <= 1e9], INFEASIBLE),
+        (LAW, [TRAIN <= 1e20, t2.params >= 1e11, t2.tokens >= 1e11], INFEASIBLE),
+        (TRAIN, [LAW <= 1.7], INFEASIBLE),  # below E
     ],
 )
 def test_problems_without_a_solution(quantity, constraints, message):
     with pytest.raises(t2.NoSolutionError) as caught:
         t2.minimize(quantity, constraints)
-    if message is None:
-        assert str(caught.value).startswith(INFEASIBLE)
-    else:
-        assert str(caught.value) == message
+    assert str(caught.value) == message
     solution = caught.value.solution
     assert not bool(solution.ok)
     assert np.all(np.isnan(np.array([solution.value, *at(solution)])))

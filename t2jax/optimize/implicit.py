@@ -16,7 +16,7 @@ from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
 from t2jax.optimize.interior import Box, Point, linearised_kkt, solve
 from t2jax.optimize.problem import FAR, Problem
-from t2jax.optimize.starts import relevant, slide, spread
+from t2jax.optimize.starts import slide, spread
 
 LANES = {"cpu": 128}
 """Lanes searched together, by backend. On a CPU few: they stay in a core's first cache, and few wait for the slowest of
@@ -112,10 +112,7 @@ def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
     lower, upper = problem.bounds()
     tiny = 100 * float(jnp.finfo(start[0].dtype).eps)
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
-    matters = relevant(functions, [start, [a + 1.0 for a in start]])
-    # What nothing depends on rests at its lower bound; where it has none, at one, and is reported as zero.
-    start = [jnp.where(r, a, jnp.where(low > -FAR, low, 0.0)) for a, low, r in zip(start, lower, matters, strict=True)]
-    free = [(high - low > tiny) & r for low, high, r in zip(lower, upper, matters, strict=True)]
+    free = [high - low > tiny for low, high in zip(lower, upper, strict=True)]
     box = Box(tuple(lower), tuple(upper), tuple(free))
     if problem.whole is not None:
         box, point = _solve_whole(problem, functions, box, tuple(start), tiny, solve)
@@ -126,16 +123,19 @@ def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
         # One start after another: side by side they would be short rows that no vector unit likes.
         point = _best(jax.lax.map(lambda x: solve(functions, box, x), starts))
 
+    matters = point.matters
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
     if problem.whole is not None:
         pinned[problem.whole] = jnp.zeros_like(pinned[0])  # held at its whole number, not at a bound
     at_upper = [a | (p & (s < 0)) for a, p, s in zip(point.at_upper, pinned, point.slopes, strict=True)]
     at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, point.slopes, strict=True)]
-    inside = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
+    inside = [f & r & ~a & ~b for f, r, a, b in zip(box.free, matters, at_lower, at_upper, strict=True)]
     crossed = largest([low - high for low, high in zip(box.lower, box.upper, strict=True)])
+    # What nothing depends on rests at its lower bound; where it has none, at one, and is reported as zero.
+    rests = [jnp.where(low > -FAR, low, 0.0) for low in lower]
     as_float = partial(jax.tree.map, lambda a: a.astype(start[0].dtype))
     return Optimum(
-        x=point.x,
+        x=tuple(jnp.where(r, a, b) for r, a, b in zip(matters, point.x, rests, strict=True)),
         multipliers=point.multipliers,
         value=point.value,
         violations=point.violations,
@@ -144,7 +144,7 @@ def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
         at_lower=as_float(tuple(at_lower)),
         at_upper=as_float(tuple(at_upper)),
         free=as_float(tuple(inside)),
-        relevant=as_float(tuple(matters)),
+        relevant=as_float(matters),
         residual=point.residual,
         violation=jnp.maximum(point.violation, crossed),
         unbounded=as_float(_unbounded(functions, box, point)),
@@ -227,7 +227,7 @@ def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
     better = jax.vmap(gains)(tuple(moved))
     far = jnp.zeros_like(point.value, dtype=bool)
     for at, (i, edge) in enumerate(ends):
-        open_ended = box.free[i] & ((box.lower[i] if edge < 0 else box.upper[i]) == edge)
+        open_ended = box.free[i] & point.matters[i] & ((box.lower[i] if edge < 0 else box.upper[i]) == edge)
         far |= open_ended & ((jnp.abs(point.x[i] - edge) < 3.0) | better[at])
     return far
 

@@ -31,10 +31,12 @@ Functions = Callable[[Vector], Vector]
 
 
 _TINY = 1e-30
+_BARRIER = 0.1  # slack times multiplier at the start, in units of the objective's size
 
 
 class Box(NamedTuple):
-    """lower ≤ x ≤ upper, all finite. A variable that is not `free` stays where it starts."""
+    """lower ≤ x ≤ upper, all finite. A variable that is not `free` stays where it starts, and so does one that nothing
+    depends on."""
 
     lower: Vector
     upper: Vector
@@ -49,6 +51,7 @@ class Point(NamedTuple):
     active: Vector
     at_lower: Vector
     at_upper: Vector
+    matters: Vector  # does anything depend on the variable?
     slopes: Vector
     value: Scalar
     violations: Vector
@@ -65,6 +68,7 @@ class _State(NamedTuple):
     multipliers: Vector
     below: Vector  # multipliers of lower ≤ x
     above: Vector  # multipliers of x ≤ upper
+    matters: Vector  # has anything been seen to depend on the variable?
     binds: Vector  # for each constraint, lower and upper bound: did its slack fall faster than its multiplier last?
     size: Scalar  # of the objective: its largest slope or curvature
     radius: Scalar
@@ -135,7 +139,14 @@ def solve(
 
     state, sharp = jax.lax.fori_loop(0, 2, lambda i, points: stage(i == 0, points), (state, sharp))
     active, at_lower, at_upper = _active_set(box, state)
-    return Point(**sharp.best._asdict(), active=active, at_lower=at_lower, at_upper=at_upper, steps=state.steps)
+    return Point(
+        **sharp.best._asdict(),
+        active=active,
+        at_lower=at_lower,
+        at_upper=at_upper,
+        matters=state.matters,
+        steps=state.steps,
+    )
 
 
 def _initial(functions: Functions, box: Box, start: Vector) -> _State:
@@ -147,18 +158,17 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
         room = 0.1 * jnp.minimum(1.0, high - low)
         x.append(jnp.where(free, jnp.clip(a, low + room, high - room), a))
     _, *g = functions(tuple(x))
-    barrier = 0.1  # in units of the objective's size, which the first step sees
     slack = [jnp.maximum(-one_g, 0.1 * one) for one_g in g]
-    down = tuple(jnp.where(f, a - low, 1.0) for a, low, _, f in zip(x, *box, strict=True))
-    up = tuple(jnp.where(f, high - a, 1.0) for a, _, high, f in zip(x, *box, strict=True))
+    n = len(x)
     return _State(
         x=tuple(x),
         slack=tuple(slack),
-        down=down,
-        up=up,
-        multipliers=tuple(barrier / s for s in slack),
-        below=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(down, box.free, strict=True)),
-        above=tuple(jnp.where(f, barrier / a, 0.0) for a, f in zip(up, box.free, strict=True)),
+        down=(one,) * n,
+        up=(one,) * n,
+        multipliers=tuple(_BARRIER / s for s in slack),
+        below=(zero,) * n,
+        above=(zero,) * n,
+        matters=(one < 0.0,) * n,
         binds=(one < 0.0,) * (len(g) + 2 * len(x)),
         size=one,
         radius=4.0 * one,
@@ -172,17 +182,24 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = derivatives
+    moves = [largest([jnp.abs(row[i]) for row in (df, *dg)]) != 0.0 for i in range(n)]
+    matters = tuple(a | b for a, b in zip(state.matters, moves, strict=True))
+    free = [a & b for a, b in zip(box.free, matters, strict=True)]
     # All that has the objective's unit is relative to its slope: log L may be all E, and its slopes 1e-9.
-    curved = [jnp.where(box.free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
+    curved = [jnp.where(free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
     size = largest([*curved, _TINY * jnp.ones_like(f)])
-    unit = jnp.where(state.steps == 0, size, 1.0)
-    s, down, up = state.slack, state.down, state.up
-    lam, zl, zu = ([a * unit for a in prices] for prices in (lam, state.below, state.above))
+    s, lam = state.slack, [a * jnp.where(state.steps == 0, size, 1.0) for a in lam]
+    # A variable joins, with its bounds and their multipliers, once it is seen to matter: as a rule in the first step.
+    joins = [a & ~b for a, b in zip(free, state.matters, strict=True)]
+    down = [jnp.where(j, a - low, d) for j, a, low, d in zip(joins, x, box.lower, state.down, strict=True)]
+    up = [jnp.where(j, high - a, d) for j, a, high, d in zip(joins, x, box.upper, state.up, strict=True)]
+    zl = [jnp.where(j, _BARRIER * size / d, z) for j, d, z in zip(joins, down, state.below, strict=True)]
+    zu = [jnp.where(j, _BARRIER * size / d, z) for j, d, z in zip(joins, up, state.above, strict=True)]
 
     products = [a * b for a, b in zip([*s, *down, *up], [*lam, *zl, *zu], strict=True)]
     gap = sum(products) / len(products)
     slopes = [df[i] + dot(lam, [row[i] for row in dg]) - zl[i] + zu[i] for i in range(n)]
-    dual = largest([jnp.where(free, jnp.abs(a), 0.0) for a, free in zip(slopes, box.free, strict=True)])
+    dual = largest([jnp.where(a, jnp.abs(b), 0.0) for a, b in zip(free, slopes, strict=True)])
     missed = largest([jnp.zeros_like(f), *(jnp.abs(a + b) for a, b in zip(g, s, strict=True))])
     error = largest([dual, *products]) / size
     # Aim lower the better the last step went, faster than linearly at the end, never far ahead of stationarity.
@@ -195,7 +212,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     matrix = _add_outer(hessian, ratios, dg)
     for i in range(n):
         matrix[i][i] = matrix[i][i] + zl[i] / down[i] + zu[i] / up[i]
-    matrix, rhs, mu, gap, size = once((*_hold(matrix, rhs, box.free), mu, gap, size))
+    matrix, rhs, mu, gap, size = once((*_hold(matrix, rhs, free), mu, gap, size))
     dx = once(solve_factored(factor(matrix), rhs))
 
     length = largest([jnp.abs(a) for a in dx])
@@ -248,6 +265,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
         multipliers=keep(new_lam, lam),
         below=keep(new_zl, zl),
         above=keep(new_zu, zu),
+        matters=matters,
         binds=keep(binds, state.binds),
         size=size,
         radius=radius,
@@ -335,7 +353,7 @@ def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
     better = once(residual) <= sharp.best.residual
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
 
-    free = [f & ~a & ~b for f, a, b in zip(box.free, at_lower, at_upper, strict=True)]
+    free = [f & c & ~a & ~b for f, c, a, b in zip(box.free, state.matters, at_lower, at_upper, strict=True)]
     _, solve = linearised_kkt(hessian, dg, active, free)
     move = once(solve([-a for a in (*slopes, *g)]))
     dx, dlam = move[: len(x)], move[len(x) :]
@@ -365,8 +383,9 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
     ]
     m, n = len(state.slack), len(state.x)
     lower, upper = binds[m : m + n], binds[m + n :]
-    at_lower = tuple(f & a for a, f in zip(lower, box.free, strict=True))
-    at_upper = tuple(f & b & ~a for a, b, f in zip(lower, upper, box.free, strict=True))
+    free = [a & b for a, b in zip(box.free, state.matters, strict=True)]
+    at_lower = tuple(f & a for a, f in zip(lower, free, strict=True))
+    at_upper = tuple(f & b & ~a for a, b, f in zip(lower, upper, free, strict=True))
     return tuple(binds[:m]), at_lower, at_upper
 
 

@@ -40,7 +40,8 @@ class Solution(eqx.Module):
     shadow_prices: for each constraint, d value / d log limit: what the value gains if the limit grows by a factor e.
     slacks: for each constraint, log(limit / used) for `<=` and log(reached / limit) for `>=`; 0 where it binds.
     limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
-    scales. steps: Newton steps taken. status, ok: how it ended. A failed lane of a batch is NaN, its neighbours whole.
+    scales. violation: that of the constraints alone, where the search ended. steps: Newton steps taken. status, ok: how
+    it ended. A failed lane of a batch is NaN, its neighbours whole.
     """
 
     allocation: Any
@@ -86,10 +87,7 @@ class Solution(eqx.Module):
     @property
     def reason(self) -> str:
         """In words how it ended. For a single solution."""
-        message = Status[self.status]
-        if bool(self.status == Status.infeasible):
-            message += f"; the nearest found misses one by a factor of {human(float(jnp.exp(self.violation)))}"
-        return message
+        return Status[self.status]
 
     def __str__(self) -> str:
         if isinstance(self.value, jax.core.Tracer):

@@ -10,20 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from t2jax.allocation import Curvature
-from t2jax.optimize.dense import Scalar, Vector, gradients, largest
+from t2jax.optimize.dense import Scalar, Vector, largest
 from t2jax.optimize.interior import Box, Functions
 
 SEARCH = {Curvature.SINGLE: (2, 24), Curvature.UNKNOWN: (12, 600)}
 """(starts, candidates among which to choose them). For `T2Accuracy` one start found the best of six of 96, in all
 of 4,000 random problems that it solved; the second is for the few that it did not solve."""
 _WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
-
-
-def relevant(functions: Functions, points: list[Vector]) -> list[Scalar]:
-    """For each variable: does anything change with it, at any of the points?"""
-    stacked = tuple(jnp.stack(values) for values in zip(*points, strict=True))
-    _, rows = jax.vmap(lambda x: gradients(functions, x))(stacked)
-    return [jnp.any(largest([jnp.abs(row[i]) for row in rows]) != 0.0) for i in range(len(stacked))]
 
 
 def spread(functions: Functions, box: Box, first: Vector, curvature: Curvature) -> Vector:
