@@ -1,12 +1,13 @@
 """`minimize` and `maximize`: from quantities and constraints to a `Solution`."""
 
+import functools
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
@@ -77,23 +78,24 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
                 f"the limit of {constraint.quantity.label} has shape {constraint.limit.shape}, not one number: "
                 "for a batch of limits use jax.vmap over minimize"
             )
-    decision = Allocation(1e9, 2e10, 16.0) if start is None else start
-    if not isinstance(decision, eqx.Module):
-        raise TypeError(f"start must be an Allocation or another module of positive numbers, got {start!r}")
-    implied = tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
-    decision = jax.tree.map(lambda leaf: validate.positive("start", leaf), decision)
-    layout = Layout.of(decision)
+    if start is None:
+        layout, log_start, implied = _usual_start()
+    else:
+        if not isinstance(start, eqx.Module):
+            raise TypeError(f"start must be an Allocation or another module of positive numbers, got {start!r}")
+        start = jax.tree.map(lambda leaf: validate.positive("start", leaf), start)
+        layout, implied = Layout.of(start), _implied(start)
+        log_start = tuple(jnp.log(a) for a in layout.flat(start))
     whole = layout.index("samples") if integer else None
     if integer and whole is None:
-        raise TypeError(f"integer_samples needs a decision with one number of samples, got {type(decision).__name__}")
+        raise TypeError(f"integer_samples needs a decision with one number of samples, got {type(start).__name__}")
 
     problem = Problem(quantity, constraints, implied, layout, maximise, whole)
-    dtype = problem.dtype if start is None else jnp.promote_types(problem.dtype, jax.tree.leaves(decision)[0].dtype)
-    problem = jax.tree.map(lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a, problem)
-    log_start = tuple(jnp.log(a.astype(dtype)) for a in problem.layout.flat(decision))
+    report = _run(problem, log_start)
+    solved = report.pop("solved")
     solution = Solution(
-        **_run(problem, log_start),
-        limits=tuple(c.limit for c in problem.constraints),
+        **report,
+        limits=tuple(c.limit for c in constraints),
         objective_label=quantity.label,
         constraint_labels=tuple(c.label for c in constraints),
         provenances=tuple(
@@ -101,9 +103,22 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
         ),
         maximised=maximise,
     )
-    if throw and not _traced(solution):
-        _raise_unless_solved(solution)
+    if throw and not _traced(solved) and not solved.ndim and not bool(solved):
+        raise NoSolutionError(solution.reason, solution)
     return solution
+
+
+@functools.cache
+def _usual_start() -> tuple[Layout, tuple[np.float32, ...], tuple[tuple[str, float], ...]]:
+    """Where the search for an `Allocation` begins unless said otherwise. NumPy, as it outlives any trace."""
+    decision = {"params": 1e9, "tokens": 2e10, "samples": 16.0}
+    with jax.ensure_compile_time_eval():
+        layout = Layout.of(Allocation(**decision))
+    return layout, tuple(np.float32(np.log(a)) for a in decision.values()), _implied(Allocation)
+
+
+def _implied(decision: Any) -> tuple[tuple[str, float], ...]:
+    return tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
 
 
 def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
@@ -111,21 +126,27 @@ def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
 
     Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
     """
-    arrays, static = eqx.partition((problem, log_start), eqx.is_array)
+    leaves, treedef = jax.tree.flatten((problem, log_start))
+    arrays = [leaf if _is_array(leaf) else None for leaf in leaves]
+    static = tuple(None if _is_array(leaf) else leaf for leaf in leaves)
     hurried = not _traced(arrays) and jax.default_backend() == "cpu"
-    leaves, treedef = jax.tree.flatten(static)
-    return (_compiled_in_a_hurry if hurried else _compiled)((tuple(leaves), treedef), arrays)
+    return (_compiled_in_a_hurry if hurried else _compiled)((static, treedef), arrays)
 
 
 def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_order) -> dict[str, Any]:
     leaves, treedef = static
-    problem, log_start = eqx.combine(arrays, jax.tree.unflatten(treedef, leaves))
+    dtype = jnp.dtype("float64" if any(a is not None and a.dtype == jnp.float64 for a in arrays) else "float32")
+    merged = [
+        b if a is None else a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
+        for a, b in zip(arrays, leaves, strict=True)
+    ]
+    problem, log_start = jax.tree.unflatten(treedef, merged)
     return _report(problem, find(problem, log_start, derivatives_of))
 
 
 _compiled = jax.jit(_solve_and_report, static_argnums=0)
 _compiled_in_a_hurry = jax.jit(
-    partial(_solve_and_report, derivatives_of=second_order_by_differences),
+    functools.partial(_solve_and_report, derivatives_of=second_order_by_differences),
     static_argnums=0,
     compiler_options={"xla_backend_optimization_level": 0},
 )
@@ -194,13 +215,12 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         "steps": found.steps.astype(jnp.int32),
         "residual": found.residual,
         "violation": found.violation,
+        "solved": solved,
     }
 
 
-def _raise_unless_solved(solution: Solution) -> None:
-    if solution.value.ndim or bool(solution.ok):
-        return
-    raise NoSolutionError(solution.reason, solution)
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
 
 
 def _traced(tree: Any) -> bool:
