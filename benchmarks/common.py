@@ -94,7 +94,7 @@ def environment() -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": device,
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "t2jax": "installed" if INSTALLED else "checkout",
         "python": platform.python_version(),
@@ -123,9 +123,19 @@ def _version(package: str) -> str:
         return "none"
 
 
-def in_fresh_process(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run this Python on a command line, with t2jax importable and no cache of compiled code. Raises if it fails."""
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_fresh_process(*command: str, cpu_devices: int = 1) -> subprocess.CompletedProcess[str]:
+    """Run this Python on a command line, with t2jax importable and no cache of compiled code. Raises if it fails.
+
+    cpu_devices: into how many JAX devices the CPU is split; one program then runs on as many cores.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    if cpu_devices > 1:
+        split = f"--xla_force_host_platform_device_count={cpu_devices}"
+        clean["XLA_FLAGS"] = " ".join(filter(None, (clean.get("XLA_FLAGS"), split)))
     if not INSTALLED:
         clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE.parent), clean.get("PYTHONPATH"))))
     done = subprocess.run([sys.executable, *command], env=clean, cwd=HERE, capture_output=True, text=True, check=False)
