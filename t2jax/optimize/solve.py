@@ -144,11 +144,15 @@ def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_ord
     return _report(problem, find(problem, log_start, derivatives_of))
 
 
+_IN_A_HURRY = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):  # what Python 3.11 gets: it compiles twice as fast without. Later ones have no choice
+    _IN_A_HURRY["xla_cpu_use_fusion_emitters"] = False
+
 _compiled = jax.jit(_solve_and_report, static_argnums=0)
 _compiled_in_a_hurry = jax.jit(
     functools.partial(_solve_and_report, derivatives_of=second_order_by_differences),
     static_argnums=0,
-    compiler_options={"xla_backend_optimization_level": 0},
+    compiler_options=_IN_A_HURRY,
 )
 
 
