@@ -382,9 +382,10 @@ def test_no_whole_number_between_the_bounds():
 
 
 def test_one_by_one_is_the_same():
-    data = p.draw(31, 4, prompts=True, caps=True)
+    """Single problems are compiled with other options, and search with Hessians by differences."""
+    data = p.draw(31, 100, prompts=True, caps=True)
     batch = ONE(data)
-    for i in range(4):
+    for i in range(100):
         single = p.one_budget({name: jnp.asarray(values[i]) for name, values in data.items()})
         assert single.value.shape == ()
         np.testing.assert_allclose(np.array(at(single)), np.array(at(batch))[:, i], rtol=1e-9)

@@ -144,9 +144,11 @@ def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_ord
     return _report(problem, find(problem, log_start, derivatives_of))
 
 
-_IN_A_HURRY = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):  # what Python 3.11 gets: it compiles twice as fast without. Later ones have no choice
-    _IN_A_HURRY["xla_cpu_use_fusion_emitters"] = False
+_IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):
+    # What Python 3.11 gets compiles a third faster so. Without optimisation its older emitters are wrong: searches that
+    # take differences do not end. Later releases have no choice of emitters.
+    _IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 
 _compiled = jax.jit(_solve_and_report, static_argnums=0)
 _compiled_in_a_hurry = jax.jit(
