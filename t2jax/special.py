@@ -8,6 +8,8 @@ Each difference is written as an expression in which the steps appear as factors
 2. At x, Stirling's series. Its leading part has a mixed difference made of log1p's; its tail is a polynomial in 1/x,
    differenced by the product rule for differences (`_mixed_series`), all of whose terms have one sign.
 
+Functions are compiled on their own (`jax.jit`) so that they are traced once, however often they are used.
+
 Derivatives are differences of digamma, done the same way. They are given as rules because differentiating the value
 cancels (the derivative in b and k by 3 digits in float64, by all in float32, at b << 1 << k) and compiles slowly.
 """
@@ -125,6 +127,7 @@ def _mixed_series(at: _Steps, coefficients: tuple[float, ...], factor: bool = Fa
 
 
 @jax.custom_jvp
+@jax.jit
 def _log_failure(a: Array, b: Array, k: Array) -> Array:
     return log_failure_terms(a, b, k)
 
@@ -153,6 +156,7 @@ def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, A
     return value, db * slope_b - da * slope_a - dk * slope_k
 
 
+@jax.jit
 def _mixed_digamma_terms(a: Array, b: Array, k: Array) -> Array:
     moves, terms = _effort(b)
     moved, both = 0.0, a + k
@@ -181,6 +185,7 @@ def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, A
     return _digamma_step(y, t), dy * slope_y + dt * slope_t
 
 
+@jax.jit
 def _digamma_step_terms(y: Array, t: Array) -> Array:
     moves, terms = _effort(y)
     moved = 0.0
