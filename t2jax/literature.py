@@ -88,8 +88,8 @@ def published(name: str, **arguments: Any) -> Any:
     Raises ValueError for an unknown name, TypeError for an argument that the entry does not take.
 
     ```python
-    law = t2jax.literature("besiroglu2024")
-    repeated = t2jax.literature("muennighoff2023", unique_tokens=25e9)
+    law = t2jax.published("besiroglu2024")
+    repeated = t2jax.published("muennighoff2023", unique_tokens=25e9)
     ```
     """
     if name not in _ROWS:

@@ -208,6 +208,17 @@ def test_hard_problems(dtype):
         assert np.all(p.solved(found)), found.residual
 
 
+@PRECISIONS
+def test_where_a_cap_just_begins_to_bind(dtype):
+    """The price of the cap on k passes through zero here: float32 cannot tell by its multiplier whether it binds."""
+    caps = {"max_params": 2e12, "max_tokens": 15e12, "max_samples": 16384.0}
+    budgets = np.geomspace(1.2e24, 1.3e24, 20_000)
+    found = ONE(p.numbers(len(budgets), total=budgets, queries=1e6, output=500.0, **caps), dtype)
+    assert np.all(p.solved(found))
+    at_cap = np.abs(at(found)[2] / caps["max_samples"] - 1) < 1e-6
+    assert 0.3 < at_cap.mean() < 0.9
+
+
 def test_gains_from_parameters_equal_gains_from_tokens_and_samples():
     """αA/N^α = βB/D^β + γG/k^γ wherever no bound is active and prompts cost nothing."""
     data = p.draw(11, 4096)

@@ -82,6 +82,7 @@ class _Sharp(NamedTuple):
 
     x: Vector
     multipliers: Vector
+    binds: Vector  # each constraint, lower and upper bound that x and multipliers are solved for
     best: "_Record"
     count: Scalar
 
@@ -89,6 +90,7 @@ class _Sharp(NamedTuple):
 class _Record(NamedTuple):
     x: Vector
     multipliers: Vector
+    binds: Vector
     value: Scalar
     violations: Vector
     slopes: Vector
@@ -106,8 +108,8 @@ def solve(
     eps = float(jnp.finfo(start[0].dtype).eps)
     state = _initial(functions, box, start)
     none = state.last_step * jnp.nan
-    record = _Record(state.x, state.multipliers, none, state.slack, state.x, state.residual, none)
-    sharp = _Sharp(state.x, state.multipliers, record, state.steps)
+    record = _Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
+    sharp = _Sharp(state.x, state.multipliers, state.binds, record, state.steps)
 
     # Two stages, barrier and polish, through one loop body: derivatives are most of a step, and of what is compiled.
     def stage(barrier: Any, points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
@@ -121,10 +123,9 @@ def solve(
             state, sharp = points
             # The polish starts from where the barrier ended.
             fresh = sharp.count == 0
-            start = jax.tree.map(
-                lambda a, b: jnp.where(fresh, a, b), (state.x, state.multipliers), (sharp.x, sharp.multipliers)
-            )
-            sharp = sharp._replace(x=start[0], multipliers=start[1])
+            ended = (state.x, state.multipliers, _binding(box, state))
+            start = jax.tree.map(lambda a, b: jnp.where(fresh, a, b), ended, tuple(sharp[:3]))
+            sharp = _Sharp(*start, *sharp[3:])
             x, lam = sharp.x, sharp.multipliers
             derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
             new = jax.lax.cond(
@@ -138,9 +139,10 @@ def solve(
         return jax.lax.while_loop(running, step, points)
 
     state, sharp = jax.lax.fori_loop(0, 2, lambda i, points: stage(i == 0, points), (state, sharp))
-    active, at_lower, at_upper = _active_set(box, state)
+    best = sharp.best._asdict()
+    active, at_lower, at_upper = _parted(best.pop("binds"), len(box.free))
     return Point(
-        **sharp.best._asdict(),
+        **best,
         active=active,
         at_lower=at_lower,
         at_upper=at_upper,
@@ -221,7 +223,8 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     dlam = [mu / s[c] - lam[c] - ratios[c] * ds[c] for c in range(m)]
     dzl = [mu / down[i] - zl[i] - zl[i] / down[i] * dx[i] for i in range(n)]
     dzu = [mu / up[i] - zu[i] + zu[i] / up[i] * dx[i] for i in range(n)]
-    boundary = jnp.maximum(0.99, 1.0 - gap / size)
+    # Far from the end not too near: a step that uses up a slack at once is often rejected (0.99 took 4 steps more).
+    boundary = jnp.maximum(0.95, 1.0 - gap / size)
     # The trust radius shortens all of the step: part of a primal step with a whole dual one is no Newton step.
     primal = within * _fraction([*s, *down, *up], [within * d for d in [*ds, *dx, *(-a for a in dx)]], boundary)
     dual_fraction = within * _fraction([*lam, *zl, *zu], [within * d for d in [*dlam, *dzl, *dzu]], boundary)
@@ -344,15 +347,19 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
 
 def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
     """Note how good the point is, then move on: first to the bounds that bind, then by Newton on what binds."""
-    active, at_lower, at_upper = _active_set(box, state)
+    active, at_lower, at_upper = _parted(sharp.binds, len(box.free))
     x, lam = sharp.x, sharp.multipliers
     (f, *g), (df, *dg), hessian = derivatives
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(len(x)))
     residual, violation = _kkt(box, state.size, x, lam, g, slopes)
-    here = _Record(x, lam, f, tuple(g), slopes, residual, violation)
+    here = _Record(x, lam, sharp.binds, f, tuple(g), slopes, residual, violation)
     better = once(residual) <= sharp.best.residual
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
 
+    # A price of the wrong sign, once the equations have been solved: what has it does not bind after all.
+    solved, least = sharp.count >= 2, state.size * float(jnp.finfo(f.dtype).eps) ** 0.75
+    at_lower = tuple(a & ~(solved & (slope < -least)) for a, slope in zip(at_lower, slopes, strict=True))
+    at_upper = tuple(a & ~(solved & (slope > least)) for a, slope in zip(at_upper, slopes, strict=True))
     free = [f & c & ~a & ~b for f, c, a, b in zip(box.free, state.matters, at_lower, at_upper, strict=True)]
     _, solve = linearised_kkt(hessian, dg, active, free)
     move = once(solve([-a for a in (*slopes, *g)]))
@@ -362,12 +369,19 @@ def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
         jnp.where(a, low, jnp.where(b, high, v))
         for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)
     ]
-    new_x = [jnp.where(first, a, b + c) for a, b, c in zip(onto, x, dx, strict=True)]
+    moved = [jnp.clip(a + b, low, high) for a, b, low, high, _ in zip(x, dx, *box, strict=True)]
+    new_x = [jnp.where(first, a, b) for a, b in zip(onto, moved, strict=True)]
     new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
-    return _Sharp(tuple(new_x), tuple(new_lam), best, sharp.count + 1)
+    return _Sharp(tuple(new_x), tuple(new_lam), (*active, *at_lower, *at_upper), best, sharp.count + 1)
 
 
-def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
+def _parted(binds: Vector, n: int) -> tuple[Vector, Vector, Vector]:
+    """The flags of constraints, of n lower and of n upper bounds."""
+    m = len(binds) - 2 * n
+    return tuple(binds[:m]), tuple(binds[m : m + n]), tuple(binds[m + n :])
+
+
+def _binding(box: Box, state: _State) -> Vector:
     """Which constraints, lower and upper bounds bind.
 
     Near the solution either the slack or the multiplier of a pair goes to zero. Where one is already far smaller than
@@ -381,12 +395,11 @@ def _active_set(box: Box, state: _State) -> tuple[Vector, Vector, Vector]:
     binds = [
         (z > far * s) | (b & (s <= far * z)) | (s < near) for s, z, b in zip(slacks, prices, state.binds, strict=True)
     ]
-    m, n = len(state.slack), len(state.x)
-    lower, upper = binds[m : m + n], binds[m + n :]
+    active, lower, upper = _parted(binds, len(state.x))
     free = [a & b for a, b in zip(box.free, state.matters, strict=True)]
     at_lower = tuple(f & a for a, f in zip(lower, free, strict=True))
     at_upper = tuple(f & b & ~a for a, b, f in zip(lower, upper, free, strict=True))
-    return tuple(binds[:m]), at_lower, at_upper
+    return (*active, *at_lower, *at_upper)
 
 
 def _kkt(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
