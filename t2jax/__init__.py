@@ -9,6 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from t2jax.allocation import Allocation, Quantity, params, quantity, samples, tokens
     from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+    from t2jax.fitting import (
+        BetaBinomial,
+        Fit,
+        Huber,
+        Interpolation,
+        LeastAbsoluteDeviations,
+        LeastSquares,
+        Polynomial,
+        envelope,
+        fit,
+        holdout,
+        isoflop,
+        optimum_interval,
+    )
     from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
     from t2jax.literature import list_published, published
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
@@ -19,6 +33,20 @@ if TYPE_CHECKING:
 _HOME = {
     "t2jax.allocation": ("Allocation", "Quantity", "params", "quantity", "samples", "tokens"),
     "t2jax.costs": ("InferenceFLOPs", "TrainingFLOPs"),
+    "t2jax.fitting": (
+        "BetaBinomial",
+        "Fit",
+        "Huber",
+        "Interpolation",
+        "LeastAbsoluteDeviations",
+        "LeastSquares",
+        "Polynomial",
+        "envelope",
+        "fit",
+        "holdout",
+        "isoflop",
+        "optimum_interval",
+    ),
     "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
     "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
@@ -29,23 +57,35 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Allocation",
+    "BetaBinomial",
     "BetaPassRate",
     "Chinchilla",
     "DataConstrained",
     "ErrorFromLoss",
+    "Fit",
+    "Huber",
     "InferenceFLOPs",
+    "Interpolation",
     "Kaplan",
+    "LeastAbsoluteDeviations",
+    "LeastSquares",
     "NoSolutionError",
     "Overtraining",
+    "Polynomial",
     "Quantity",
     "Solution",
     "Status",
     "T2Accuracy",
     "T2Loss",
     "TrainingFLOPs",
+    "envelope",
+    "fit",
+    "holdout",
+    "isoflop",
     "list_published",
     "maximize",
     "minimize",
+    "optimum_interval",
     "params",
     "pass_at_k",
     "published",

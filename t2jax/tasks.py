@@ -79,10 +79,14 @@ class T2Accuracy(Quantity):
         log_b = log_nu + log_sum((1.0 - theta2, jnp.zeros_like(steep)), (1.0, steep)) - jax.nn.softplus(steep)
         return log_a, log_b
 
+    def beta_at(self, log: Allocation) -> tuple[Array, Array]:
+        """(a, b) of the distribution of pass rates over problems, where the decision has these logarithms."""
+        log_a, log_b = self._log_beta(log)
+        return jnp.exp(log_a), jnp.exp(log_b)
+
     def pass_rates(self, params: Any, tokens: Any) -> BetaPassRate:
         """The distribution of single-sample pass rates over problems at N parameters and D tokens."""
-        log_a, log_b = self._log_beta(jax.tree.map(jnp.log, Allocation(params, tokens)))
-        return BetaPassRate(jnp.exp(log_a), jnp.exp(log_b))
+        return BetaPassRate(*self.beta_at(jax.tree.map(jnp.log, Allocation(params, tokens))))
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
         log_a, log_b = once(self._log_beta(log))

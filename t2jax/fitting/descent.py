@@ -1,0 +1,105 @@
+"""Damped Newton descents of a sum over rows, of many starts side by side.
+
+A step solves (H + λ·diag H) d = −g and counts only if the objective falls; λ grows where it does not (Levenberg and
+Marquardt). H is Gauss and Newton's far from the optimum, where it is positive definite, and the exact one near it,
+where Huber's loss has few rows that curve.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from t2jax.optimize.dense import Scalar, Vector, dot, factor, largest, solve_factored
+
+__all__ = ["Descended", "by_gauss_newton", "by_newton", "descend", "huber"]
+
+_LONGEST = 3.0
+"""No coordinate moves farther in one step: most of them are logarithms."""
+
+Evaluate = Callable[[Vector], tuple[Scalar, list[Scalar], list[list[Scalar]]]]
+"""z → objective, its gradient, and a matrix to take for its Hessian."""
+
+
+class Descended(NamedTuple):
+    """Where a descent stands: coordinates, objective, damping, whether it is done."""
+
+    z: Float[Array, " p"]
+    value: Scalar
+    damping: Scalar
+    done: Scalar
+
+
+def huber(r: Array, delta: Scalar) -> Array:
+    """r²/2 where |r| ≤ δ, else δ(|r| − δ/2)."""
+    size = jnp.abs(r)
+    return jnp.where(size <= delta, 0.5 * r * r, delta * (size - 0.5 * delta))
+
+
+def by_gauss_newton(residuals: Callable[[Vector], Array], weights: Array, delta: Scalar) -> Evaluate:
+    """Of Σ w·H_δ(r): rows beyond δ count with weight δ/|r|, so that the model is a majorant and never indefinite."""
+
+    def evaluate(z: Vector) -> Any:
+        r, push = jax.linearize(residuals, tuple(z))
+        columns = [push(one) for one in _units(z)]
+        weighted = weights * jnp.minimum(1.0, delta / jnp.maximum(jnp.abs(r), 1e-300))
+        pulled = [weighted * column for column in columns]
+        matrix = _symmetric(len(z), lambda i, j: jnp.sum(pulled[i] * columns[j]))
+        return jnp.sum(weights * huber(r, delta)), [jnp.sum(one * r) for one in pulled], matrix
+
+    return evaluate
+
+
+def by_newton(objective: Callable[[Vector], Scalar]) -> Evaluate:
+    """Of any objective, with its Hessian."""
+
+    def evaluate(z: Vector) -> Any:
+        (value, gradient), push = jax.linearize(jax.value_and_grad(objective), tuple(z))
+        rows = [push(one)[1] for one in _units(z)]
+        return value, list(gradient), _symmetric(len(z), lambda i, j: rows[i][j])
+
+    return evaluate
+
+
+def descend(
+    evaluate: Evaluate, z: Float[Array, " p"], damping: Scalar, steps: int, tolerance: float = 1e-13
+) -> Descended:
+    """At most `steps` steps from z. Done where the next step promises less than `tolerance` of the objective."""
+    start = [z[i] for i in range(z.shape[0])]
+    p = len(start)
+
+    def unfinished(state: Any) -> Scalar:
+        return (state[-1] < steps) & ~state[-2]
+
+    def step(state: Any) -> Any:
+        here, damping, _, count = state
+        z, value, gradient, matrix = here
+        scale = [jnp.abs(matrix[i][i]) + 1e-30 for i in range(p)]
+        damped = [[matrix[i][j] + (damping * scale[i] if i == j else 0.0) for j in range(p)] for i in range(p)]
+        move = solve_factored(factor(damped), [-one for one in gradient])
+        shorter = jnp.minimum(1.0, _LONGEST / jnp.maximum(largest([jnp.abs(one) for one in move]), 1e-30))
+        new_z = [a + shorter * b for a, b in zip(z, move, strict=True)]
+        there = (new_z, *evaluate(new_z))
+        better = there[1] <= value + 1e-15 * jnp.abs(value)
+        promised = -dot(gradient, move)
+        done = (better & (promised <= tolerance * jnp.abs(value))) | (damping > 1e12) | ~jnp.isfinite(promised)
+        here = jax.tree.map(lambda a, b: jnp.where(better, a, b), there, here)
+        damping = jnp.where(better, jnp.maximum(0.1 * damping, 1e-12), jnp.maximum(4.0 * damping, 1e-6))
+        return here, damping, done, count + 1
+
+    first = (start, *evaluate(start))
+    # Made from the start, so that under vmap all of the state is batched from the first trace on.
+    state = (first, damping + 0.0 * start[0], jnp.isnan(start[0]), (0.0 * start[0]).astype(jnp.int32))
+    (found, value, _, _), damping, done, _ = jax.lax.while_loop(unfinished, step, state)
+    return Descended(jnp.stack(found), value, damping, done)
+
+
+def _symmetric(p: int, entry: Callable[[int, int], Scalar]) -> list[list[Scalar]]:
+    lower = [[entry(i, j) for j in range(i + 1)] for i in range(p)]
+    return [[lower[max(i, j)][min(i, j)] for j in range(p)] for i in range(p)]
+
+
+def _units(z: Vector) -> list[Vector]:
+    return [tuple(jnp.ones_like(a) if i == j else jnp.zeros_like(a) for i, a in enumerate(z)) for j in range(len(z))]

@@ -1,0 +1,161 @@
+"""How sure a fit is: the covariance of its coordinates, and which coefficients the data say nothing of."""
+
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastSquares
+from t2jax.fitting.search import Problem
+
+__all__ = ["Linear", "covariance_of", "linearised"]
+
+_LOOSE = 3.0
+"""A coefficient that the data leave free by a factor of e³ either way (one standard error) is not identified."""
+_FELT = 1e-6
+"""Nor is one that moves no prediction by a millionth while it grows by a factor of e."""
+
+
+class Linear(NamedTuple):
+    """A fit around its optimum, NumPy's float64.
+
+    coefficients: (q,), all of them, and slopes: (q, p), their derivatives by the coordinates. residuals: (n,) observed
+    minus predicted; of counts the pass rates. rows: (n, p), derivatives of the residuals, or of minus each row's
+    log-likelihood. felt: (n, p), by how much each coordinate moves a prediction, relative. log_likelihood: (n,) of
+    counts, else empty. gradient: (p,) and hessian: (p, p) of the objective, of which `value` is the value.
+    """
+
+    coefficients: np.ndarray
+    slopes: np.ndarray
+    residuals: np.ndarray
+    rows: np.ndarray
+    felt: np.ndarray
+    log_likelihood: np.ndarray
+    value: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+
+    @property
+    def converged(self) -> bool:
+        """Does the next Newton step promise less than rounding?"""
+        scale = np.sqrt(np.abs(np.diag(self.hessian))) + 1e-150
+        slope = self.gradient / scale
+        step = np.linalg.lstsq(self.hessian / np.outer(scale, scale), slope, rcond=1e-9)[0]
+        # A log-likelihood has a unit, nats: what adds less than a millionth of one is nothing.
+        least = 1e-6 if len(self.log_likelihood) else 0.0
+        return bool(abs(slope @ step) <= 1e-7 * abs(self.value) + least)
+
+
+def linearised(problem: Problem, z: np.ndarray, weights: np.ndarray, width: float) -> Linear:
+    """The problem around z."""
+    found = _linearised(problem, jnp.asarray(z), jnp.asarray(weights), jnp.asarray(width))
+    return Linear(**{name: np.asarray(value) for name, value in found.items()})
+
+
+@eqx.filter_jit
+def _linearised(problem: Problem, z: Array, weights: Array, width: Array) -> dict[str, Any]:
+    def coefficients(z: Array) -> Array:
+        return jnp.stack([jnp.asarray(one) for one in problem.coordinates.coefficients(list(z))])
+
+    objective = lambda z: problem.objective(list(z), weights, width)  # noqa: E731
+    value, gradient = jax.value_and_grad(objective)(z)
+    if problem.counted:
+        likelihood = problem.log_likelihood(list(z))
+        rows = -jax.jacfwd(lambda z: problem.log_likelihood(list(z)))(z)
+        residuals, felt = problem.excess_rate(list(z)), rows
+    else:
+        likelihood = jnp.zeros(0)
+        residuals = problem.residuals(list(z))
+        rows = jax.jacfwd(lambda z: problem.residuals(list(z)))(z)
+        observed = problem.data[problem.family.observed.name]
+        felt = rows if problem.on_log else rows / (observed - residuals)[:, None]
+    return {
+        "coefficients": coefficients(z),
+        "slopes": jax.jacfwd(coefficients)(z),
+        "residuals": residuals,
+        "rows": rows,
+        "felt": felt,
+        "log_likelihood": likelihood,
+        "value": value,
+        "gradient": gradient,
+        "hessian": jax.hessian(objective)(z),
+    }
+
+
+def covariance_of(
+    linear: Linear, weights: np.ndarray, estimator: Estimator, groups: np.ndarray | None
+) -> tuple[np.ndarray, list[int]]:
+    """((p, p) covariance of the coordinates, the coordinates that are not identified, whose entries are NaN).
+
+    The sandwich B⁻¹MB⁻¹: B the expected curvature of the objective, M the sum over groups (single rows without groups)
+    of squared scores, times n/(n − p) and G/(G − 1). For the beta-binomial likelihood without groups B⁻¹ itself. The
+    curvature of Huber's loss and of absolute deviations is the density of residuals at zero, here counted within a
+    bandwidth, row by row (Powell's estimator: noise differs between small and large runs; Koenker 2005, §3.4.2).
+    """
+    p = linear.rows.shape[1]
+    used = weights > 0
+    rows, w = linear.rows[used], weights[used]
+    if isinstance(estimator, BetaBinomial):
+        bread, scores = linear.hessian, w[:, None] * rows
+    elif isinstance(estimator, LeastSquares):
+        r = linear.residuals[used]
+        bread, scores = (rows * w[:, None]).T @ rows, (w * r)[:, None] * rows
+    else:
+        r = linear.residuals[used]
+        delta = estimator.delta if isinstance(estimator, Huber) else 0.0
+        band = max(delta, _bandwidth(r))
+        near = np.abs(r) <= band
+        bread = (rows * (w * near / band)[:, None]).T @ rows
+        psi = np.clip(r / delta, -1.0, 1.0) if delta else np.sign(r)
+        scores = (w * psi)[:, None] * rows
+
+    loose = _not_identified(bread, linear.felt[used])
+    kept = [i for i in range(p) if i not in loose]
+    covariance = np.full((p, p), np.nan)
+    if not kept:
+        return covariance, loose
+    inverse = np.linalg.pinv(bread[np.ix_(kept, kept)], rcond=1e-13, hermitian=True)
+    found = inverse
+    if groups is not None or not isinstance(estimator, BetaBinomial):
+        n = len(rows)
+        _, place = np.unique(groups[used], return_inverse=True) if groups is not None else (None, np.arange(n))
+        count = int(place.max()) + 1
+        summed = np.zeros((count, len(kept)))
+        np.add.at(summed, place, scores[:, kept])
+        small = n / max(n - len(kept), 1) * count / max(count - 1, 1)
+        found = inverse @ (summed.T @ summed) @ inverse * small
+    too_wide = [i for i, variance in zip(kept, np.diag(found), strict=True) if not variance < _LOOSE**2]
+    covariance[np.ix_(kept, kept)] = found
+    for i in too_wide:
+        covariance[i, :] = covariance[:, i] = np.nan
+    return covariance, sorted({*loose, *too_wide})
+
+
+def _bandwidth(r: np.ndarray) -> float:
+    """Hall and Sheather's for a median at 95 %: s·2Φ⁻¹(½ + h), h = n^(−1/3)·1.96^(2/3)·(1.5·φ(0)²)^(1/3).
+
+    s is the smaller of the standard deviation and the interquartile range over 1.34.
+    """
+    low, high = np.quantile(r, [0.25, 0.75])
+    spread = min(np.std(r), (high - low) / 1.34) or np.std(r)
+    h = len(r) ** (-1 / 3) * 1.96 ** (2 / 3) * (1.5 / (2 * np.pi)) ** (1 / 3)
+    return float(max(2 * spread * NormalDist().inv_cdf(0.5 + min(h, 0.45)), 1e-300))
+
+
+def _not_identified(bread: np.ndarray, felt: np.ndarray) -> list[int]:
+    """Coordinates that no prediction feels, or that take part in a direction along which the objective is flat."""
+    unfelt = np.max(np.abs(felt), axis=0) < _FELT
+    scale = np.sqrt(np.maximum(np.diag(bread), 0.0))
+    alive = np.flatnonzero(~unfelt & (scale > 0))
+    flat: set[int] = set(np.flatnonzero(unfelt | ~(scale > 0)).tolist())
+    if len(alive):
+        scaled = bread[np.ix_(alive, alive)] / np.outer(scale[alive], scale[alive])
+        lengths, directions = np.linalg.eigh(scaled)
+        for length, direction in zip(lengths, directions.T, strict=True):
+            if length < 1e-11 * lengths[-1]:
+                flat |= set(alive[np.abs(direction) > 0.3].tolist())
+    return sorted(flat)

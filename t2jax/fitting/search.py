@@ -1,0 +1,202 @@
+"""The global optimum of a fit: many starts, cheap descents for all, exact ones for the few that differ."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from t2jax.fitting.coordinates import Coordinates
+from t2jax.fitting.descent import Descended, by_gauss_newton, by_newton, descend, huber
+from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
+from t2jax.fitting.families import Family, beta_of_rows, log_likelihood, log_prediction
+from t2jax.optimize.dense import Vector
+
+__all__ = ["Found", "Problem", "descend_all", "narrowing", "search", "width_of"]
+
+_EVERYWHERE = 1e30
+"""A δ beyond every residual: Huber's loss is least squares."""
+_NOWHERE = 1e-8
+"""A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
+_BATCH, _ROUNDS, _STEPS = 512, 4, 10
+_KEPT = 32
+
+Progress = Callable[[int, int], None] | None
+"""Told how many starts (or resamples) are done, and of how many."""
+
+
+class Problem(eqx.Module):
+    """Rows, and a model that is to predict them."""
+
+    coordinates: Coordinates
+    data: dict[str, Float[Array, " n"]]
+    family: Family = eqx.field(static=True)
+    on_log: bool = eqx.field(static=True)
+    counted: bool = eqx.field(static=True)
+
+    def residuals(self, z: Vector) -> Float[Array, " n"]:
+        """Observed minus predicted of every row, as logarithms or as they are."""
+        predicted = log_prediction(self.coordinates.model(z), self.family, self.data)
+        observed = self.data[self.family.observed.name]
+        return jnp.log(observed) - predicted if self.on_log else observed - jnp.exp(predicted)
+
+    def log_likelihood(self, z: Vector) -> Float[Array, " n"]:
+        """Of every row's counts, without the binomial coefficients."""
+        return log_likelihood(self.coordinates.model(z), self.data)
+
+    def excess_rate(self, z: Vector) -> Float[Array, " n"]:
+        """Share of right samples minus the mean pass rate, of every row's counts."""
+        a, b = beta_of_rows(self.coordinates.model(z), self.data)
+        return self.data["num_correct"] / jnp.maximum(self.data["num_samples"], 1.0) - a / (a + b)
+
+    def objective(self, z: Vector, weights: Array, delta: Any) -> Any:
+        if self.counted:
+            return -jnp.sum(weights * self.log_likelihood(z))
+        return jnp.sum(weights * huber(self.residuals(z), delta))
+
+
+class Found(NamedTuple):
+    """z: the best coordinates. value: the objective there. share: of the starts that reached it."""
+
+    z: np.ndarray
+    value: float
+    share: float
+
+
+def width_of(estimator: Estimator) -> float:
+    """The δ of Huber's loss that stands for an estimator on residuals."""
+    match estimator:
+        case Huber(delta):
+            return delta
+        case LeastAbsoluteDeviations():
+            return _NOWHERE
+        case LeastSquares() | BetaBinomial():
+            return _EVERYWHERE
+
+
+def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: float, progress: Progress = None) -> Found:
+    """The least objective found from `starts`, an array (S, p) of coordinates."""
+    if problem.counted:
+        z, values = descend_all(problem, starts, weights, [width], progress)
+        return _best(z, values, np.arange(len(z)))
+    z, values = _least_squares(problem, starts, weights, progress)
+    kept, cluster = _distinct(z, values)
+    z, values = descend_all(problem, z[kept], weights, narrowing(width))
+    return _best(z, values, cluster)
+
+
+def descend_all(
+    problem: Problem, z: np.ndarray, weights: np.ndarray, widths: Sequence[float], progress: Progress = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(coordinates, objective) where exact descents from every z end, one δ after another.
+
+    weights: (n,), or (S, n) for a descent each of its own.
+    """
+
+    def run(lanes: np.ndarray) -> tuple[Array, Array]:
+        here, value = jnp.asarray(z[lanes]), jnp.zeros(len(lanes))
+        heavy = jnp.asarray(weights[lanes] if weights.ndim == 2 else weights)
+        for width in widths:
+            here, value = _descend_exactly(problem, here, heavy, jnp.asarray(width))
+        return here, value
+
+    # Rows times lanes bound the memory; with few rows a batch is as wide as the kept starts are many.
+    size = int(np.clip(500_000 // weights.shape[-1], 1, _KEPT))
+    return _in_batches(run, np.arange(len(z)), min(size, len(z)), progress)
+
+
+def _least_squares(
+    problem: Problem, starts: np.ndarray, weights: np.ndarray, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss–Newton descents from every start: those that are done leave after every few steps, the others close up."""
+    z, values, damping = starts.copy(), np.full(len(starts), np.inf), np.full(len(starts), 1e-2)
+    heavy, left = jnp.asarray(weights), np.arange(len(starts))
+    size = min(_BATCH, len(starts))  # the same in every round: another one would be compiled anew
+    for _ in range(_ROUNDS):
+
+        def run(lanes: np.ndarray) -> Descended:
+            return _descend_roughly(problem, jnp.asarray(z[lanes]), jnp.asarray(damping[lanes]), heavy)
+
+        z[left], values[left], damping[left], done = _in_batches(run, left, size)
+        left = left[~done]
+        if progress:
+            progress(len(z) - len(left), len(z))
+        if not len(left):
+            break
+    return z, values
+
+
+def _in_batches(run: Callable[[np.ndarray], Any], lanes: np.ndarray, size: int, progress: Progress = None) -> Any:
+    """run(lanes) in pieces of `size`, one thread a core: XLA computes such small programs on one core each."""
+    pieces = [lanes[i : i + size] for i in range(0, len(lanes), size)]
+
+    def one(piece: np.ndarray) -> Any:
+        filled = np.concatenate([piece, np.full(size - len(piece), piece[-1])])
+        return jax.tree.map(lambda a: np.asarray(a)[: len(piece)], run(filled))
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        found = []
+        for result in pool.map(jax.enable_x64(True)(one), pieces):  # a thread has a precision of its own
+            found.append(result)
+            if progress:
+                progress(min(len(found) * size, len(lanes)), len(lanes))
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)
+
+
+@eqx.filter_jit
+def _descend_roughly(problem: Problem, z: Array, damping: Array, weights: Array) -> Descended:
+    evaluate = by_gauss_newton(problem.residuals, weights, jnp.asarray(_EVERYWHERE))
+    return jax.vmap(lambda one, damp: descend(evaluate, one, damp, _STEPS))(z, damping)
+
+
+@eqx.filter_jit
+def _descend_exactly(problem: Problem, z: Array, weights: Array, width: Array) -> tuple[Array, Array]:
+    def one(z: Array, weights: Array) -> tuple[Array, Array]:
+        evaluate = by_newton(lambda at: problem.objective(at, weights, width))
+        found = descend(evaluate, z, jnp.asarray(1e-3), 200)
+        return found.z, found.value
+
+    return jax.vmap(one, in_axes=(0, 0 if weights.ndim == 2 else None))(z, weights)
+
+
+def narrowing(width: float) -> list[float]:
+    """From a δ of ordinary noise down to `width`: exact steps see only the rows within δ curve."""
+    widest = 0.1
+    if width >= widest:
+        return [width]
+    steps = int(np.ceil(2 * np.log10(widest / width)))
+    return [float(one) for one in np.geomspace(widest, width, steps + 1)[1:]]
+
+
+def _distinct(z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(one start of each of the best few optima, for every start the place in that list or −1)."""
+    order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
+    kept: list[int] = []
+    cluster = np.full(len(z), -1)
+    for i in order:
+        if not np.isfinite(values[i]):
+            break
+        same = [
+            place
+            for place, j in enumerate(kept)
+            if abs(values[i] - values[j]) <= 1e-4 * abs(values[j]) and np.max(np.abs(z[i] - z[j])) < 0.05
+        ]
+        if same:
+            cluster[i] = same[0]
+        elif len(kept) < _KEPT:
+            cluster[i] = len(kept)
+            kept.append(int(i))
+    return np.array(kept, dtype=int), cluster
+
+
+def _best(z: np.ndarray, values: np.ndarray, cluster: np.ndarray) -> Found:
+    """cluster: for every start, the row of z where it led, or −1."""
+    values = np.where(np.isfinite(values), values, np.inf)
+    best = int(np.argmin(values))
+    reached = values <= values[best] + 1e-6 * abs(values[best])
+    return Found(z[best], float(values[best]), float(np.mean((cluster >= 0) & reached[cluster])))

@@ -1,0 +1,290 @@
+"""Measurements as a person has them (columns in memory, a CSV or a Parquet file) become checked columns of float64.
+
+Every message says which file, which line and which column. Loads neither JAX nor, except for Parquet, pyarrow.
+"""
+
+import csv
+import difflib
+import importlib
+import numbers
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FINITE", "NATURAL", "NONNEGATIVE", "POSITIVE", "SHARE", "Column", "Rule", "Table", "read_table"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which numbers a column may hold: in words, and as a test of each number of an array. None may accept NaN."""
+
+    words: str
+    holds: Callable[[np.ndarray], np.ndarray]
+
+
+FINITE = Rule("finite", np.isfinite)
+POSITIVE = Rule("positive and finite", lambda x: np.isfinite(x) & (x > 0))
+NONNEGATIVE = Rule("zero or positive, and finite", lambda x: np.isfinite(x) & (x >= 0))
+NATURAL = Rule("a whole number, zero or more", lambda x: np.isfinite(x) & (x >= 0) & (x == np.floor(x)))
+SHARE = Rule("between 0 and 1", lambda x: (x >= 0) & (x <= 1))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a model needs; `meaning` is its quantity and unit, for messages: "N, model parameters"."""
+
+    name: str
+    meaning: str
+    accepts: Rule
+    optional: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of float64 and of labels, all of one length."""
+
+    columns: Mapping[str, np.ndarray]
+    others: tuple[str, ...]  # further columns of the data, unread
+    source: str | None  # the file's name; None for data in memory
+    labels: Mapping[str, np.ndarray]
+    places: np.ndarray  # where each row stands in the data
+    unit: str = "row"  # what `places` counts: "line" (an editor's, from 1) or "row" (from 0)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def where(self, row: int) -> str:
+        """Where this row of the table stands in the data: 'runs.csv, line 7' or 'row 5'."""
+        place = f"{self.unit} {self.places[row]}"
+        return f"{self.source}, {place}" if self.source else place
+
+    def take(self, rows: Any) -> "Table":
+        """The rows of a mask or of an array of indices; they keep their places."""
+        columns, labels = ({name: x[rows] for name, x in part.items()} for part in (self.columns, self.labels))
+        return replace(self, columns=columns, labels=labels, places=self.places[rows])
+
+
+def read_table(
+    data: Any,
+    wanted: Sequence[Column],
+    *,
+    rename: Mapping[str, str] | None = None,
+    labels: Sequence[str] = (),
+) -> Table:
+    """The wanted columns of `data`, each cell a number that its column accepts.
+
+    data: a mapping of names to arrays or lists, a dataframe, a pyarrow table, or the path of a .csv, .tsv or .parquet
+        file with a header. Cells of text in a .csv or .tsv are read as numbers; elsewhere text is no number.
+    rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
+    labels: names in the data of columns to read as they are, text or numbers.
+
+    An optional column may be absent, unless `rename` names it. Raises `ValueError` (`TypeError` for what is no table,
+    `FileNotFoundError`) with the place of the first cell that is wrong and the number of those that follow.
+    """
+    renamed, known = dict(rename or {}), [column.name for column in wanted]
+    for name in renamed:
+        if name not in known:
+            near = _meant([name], known) or f": needed are {_listed(known)}"
+            raise ValueError(f'rename: no column "{name}" is needed{near}')
+    name_of = {name: renamed.get(name, name) for name in known}
+    needed = [column for column in wanted if not column.optional or column.name in renamed]
+    source = Path(data).name if isinstance(data, str | Path) else None
+
+    def choose(names: list[str]) -> list[str]:
+        """Which of the data's columns to read."""
+        subject = source or "the data"
+        for name in names:
+            if name and names.count(name) > 1:
+                raise ValueError(f'{subject} has more than one column "{name}"')
+        meanings = dict.fromkeys(labels, "label") | {name_of[c.name]: c.meaning for c in needed}
+        missing = [name for name in meanings if name not in names]
+        if missing:
+            named = f"column{'s' if len(missing) > 1 else ''} "
+            named += ", ".join(f'"{name}" ({meanings[name]})' for name in missing)
+            near = _meant(missing, [name for name in names if name not in (*name_of.values(), *labels)])
+            raise ValueError(f"{subject} has no {named}{near or '.'} It has {_listed(names)}")
+        return [name for name in dict.fromkeys([*name_of.values(), *labels]) if name in names]
+
+    if source is None:
+        names, cells, places = _from_memory(data, choose)
+    else:
+        names, cells, places = _from_file(Path(data), choose)
+    if not len(places):
+        raise ValueError(f"{source or 'the data'} has no rows")
+
+    is_text = source is not None and not source.lower().endswith(".parquet")
+    columns, bad = {}, []
+    for column in wanted:
+        name = name_of[column.name]
+        if name in cells:
+            columns[column.name] = _numbers(cells[name], is_text)
+            wrong = np.flatnonzero(~column.accepts.holds(columns[column.name]))
+            bad += [(row, name, column.accepts) for row in wrong.tolist()]
+    table = Table(
+        columns=columns,
+        others=tuple(name for name in names if name and name not in cells),
+        source=source,
+        labels={name: np.array(cells[name].tolist()) if is_text else np.array(cells[name]) for name in labels},
+        places=places,
+        unit="line" if is_text else "row",
+    )
+    if bad:
+        row, name, rule = min(bad, key=lambda one: one[0])  # in one row, the first in the order of `wanted`
+        more = f" (and {len(bad) - 1} more bad cell{'s' if len(bad) > 2 else ''})" if len(bad) > 1 else ""
+        raise ValueError(f'{table.where(row)}, column "{name}": {_fault(cells[name][row], rule, is_text)}{more}')
+    return table
+
+
+# --- From data to cells: all its names, the cells of the chosen columns, each row's place -----------------------------
+
+_Choose = Callable[[list[str]], list[str]]
+_Cells = tuple[list[str], dict[str, np.ndarray], np.ndarray]
+
+
+def _from_memory(data: Any, choose: _Choose) -> _Cells:
+    if hasattr(data, "column_names") and hasattr(data, "column"):  # of pyarrow
+        names, get = list(data.column_names), data.column
+    elif isinstance(data, Mapping) or (hasattr(data, "columns") and hasattr(data, "__getitem__")):
+        keys = list(data if isinstance(data, Mapping) else data.columns)
+        key_of = {str(key): key for key in keys}
+        names, get = [str(key) for key in keys], lambda name: data[key_of[name]]
+    else:
+        accepted = "a mapping of names to columns, a dataframe, a pyarrow table or the path of a .csv or .parquet file"
+        raise TypeError(f"data must be {accepted}, got {type(data).__name__}")
+    cells = {name: _array(name, get(name)) for name in choose(names)}
+    if len({len(column) for column in cells.values()}) > 1:
+        lengths = ", ".join(f'"{name}" has {len(column)}' for name, column in cells.items())
+        raise ValueError(f"columns must be of one length: {lengths}")
+    return names, cells, np.arange(max(map(len, cells.values()), default=0))
+
+
+def _array(name: str, column: Any) -> np.ndarray:
+    if isinstance(column, np.ma.MaskedArray):
+        column = column.tolist()  # None where masked, as NumPy would show what the mask hides
+    elif getattr(column, "null_count", None) and hasattr(column, "to_pylist"):
+        column = column.to_pylist()  # None where pyarrow would make it NaN
+    try:
+        array = np.asarray(column)
+    except ValueError:
+        raise ValueError(f'column "{name}" must be one-dimensional, got rows of unequal shapes') from None
+    if array.ndim != 1:
+        raise ValueError(f'column "{name}" must be one-dimensional, got shape {array.shape}')
+    if array.dtype.kind in "US" and isinstance(column, Sequence):
+        return np.array(column, dtype=object)  # else numbers beside a text would turn into text
+    return array
+
+
+def _from_file(path: Path, choose: _Choose) -> _Cells:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a file")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _from_csv(path, choose)
+    if path.suffix.lower() != ".parquet":
+        raise ValueError(f"{path.name} must end in .csv, .tsv or .parquet")
+    try:
+        # Not an import statement: type checkers would ask for pyarrow, which may be absent.
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ImportError('reading Parquet needs pyarrow: pip install "t2jax[io]"') from error
+    invalid = importlib.import_module("pyarrow").ArrowInvalid
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = list(file.schema_arrow.names)
+            chosen = choose(names)
+            table = file.read(columns=chosen)  # reads "loss.mean", too, where "loss" is asked for
+    except (OSError, invalid) as error:
+        raise ValueError(f"cannot read {path.name} as Parquet: {error}") from None
+    return names, {name: _array(name, table.column(name)) for name in chosen}, np.arange(table.num_rows)
+
+
+def _from_csv(path: Path, choose: _Choose) -> _Cells:
+    rows = _csv_rows(path)
+    _, header = next(rows, (0, []))
+    if not header:
+        raise ValueError(f"{path.name} is empty")
+    names = [name.strip() for name in header]
+    kept: dict[str, list[str]] = {name: [] for name in choose(names)}
+    targets = [(cells, names.index(name)) for name, cells in kept.items()]
+    lines = array("q")
+    for line, row in rows:
+        if len(row) != len(names):
+            cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+            raise ValueError(f"{path.name}, line {line}: has {cells}, the header has {len(names)}")
+        lines.append(line)
+        for cells, i in targets:
+            cells.append(row[i])
+    return names, {name: np.array(cells, dtype=object) for name, cells in kept.items()}, np.array(lines)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line on which it begins and the cells of each row, but for blank lines."""
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+            for row in reader:
+                if row:
+                    yield line, row
+                line = reader.line_num + 1  # a cell in quotes may go over several lines
+    except UnicodeDecodeError:
+        raise ValueError(f"{path.name} is not a text file in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{path.name}, line {line}: not valid CSV: {error}") from None
+
+
+# --- From cells to numbers --------------------------------------------------------------------------------------------
+
+
+def _numbers(cells: np.ndarray, is_text: bool) -> np.ndarray:
+    """The cells as float64, NaN where a cell is no number."""
+    if cells.dtype.kind in "iuf":
+        return cells.astype(np.float64)  # a copy: the caller may write to what was given
+    if is_text:
+        try:
+            return np.fromiter(map(float, cells), np.float64, len(cells))
+        except ValueError:  # some cell is no number: go through them one by one
+            pass
+    read = (_number(cell, is_text) for cell in cells)
+    return np.fromiter((np.nan if x is None else x for x in read), np.float64, len(cells))
+
+
+def _number(cell: Any, is_text: bool) -> float | None:
+    # timedelta64 calls itself a real number; bfloat16 does not.
+    is_number = isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, bool | np.timedelta64)
+    try:
+        return float(cell) if is_text or is_number or getattr(cell, "dtype", None) == "bfloat16" else None
+    except ValueError:
+        return None
+    except OverflowError:  # a whole number of Python that float64 does not hold
+        return np.inf
+
+
+def _fault(cell: Any, rule: Rule, is_text: bool) -> str:
+    shown = str(cell).strip()
+    if cell is None or not shown:
+        return f"must be {rule.words}, but is empty"
+    shown = shown if len(shown) <= 40 else shown[:39] + "…"
+    if _number(cell, is_text) is None:
+        return f"must be a number, got {repr(shown) if isinstance(cell, str) else shown}"
+    return f"must be {rule.words}, got {shown}"
+
+
+def _meant(given: Iterable[str], known: Iterable[str]) -> str:
+    """': did you mean …?' with the name nearest to each that was given, or nothing where none is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = [f'"{by_lower[one]}"' for name in given for one in difflib.get_close_matches(name.lower(), by_lower, n=1)]
+    return f": did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "none"
