@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax import validate
+from t2jax.logs import log, log_sum
 from t2jax.provenance import Provenance
 from t2jax.report import human
 
@@ -26,7 +27,6 @@ __all__ = [
     "Curvature",
     "Quantity",
     "Scale",
-    "log_sum",
     "params",
     "quantity",
     "samples",
@@ -81,7 +81,7 @@ class Scale(enum.Enum):
 
     def of_value(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
         """Value → score."""
-        return jnp.log(value) if self is Scale.LOG else jnp.log(value) - jnp.log1p(-value)
+        return log(value) if self is Scale.LOG else log(value) - jnp.log1p(-value)
 
     def to_value(self, score: Float[Array, "..."]) -> Float[Array, "..."]:
         """Score → value."""
@@ -305,8 +305,10 @@ class Custom(Quantity):
     probability: bool = eqx.field(static=True)
 
     def score(self, log: Any) -> Float[Array, "..."]:
-        value = jnp.asarray(self.fn(jax.tree.map(jnp.exp, log)))
-        return self.scale.of_value(value)
+        value = self.fn(jax.tree.map(jnp.exp, log))
+        if not _is_number(value):
+            raise TypeError(f"{self.name} must return a positive number for an allocation, got {value!r}")
+        return self.scale.of_value(jnp.asarray(value, dtype=float) if isinstance(value, int | float) else value)
 
     @property
     def scale(self) -> Scale:
@@ -351,17 +353,6 @@ def quantity(
     if isinstance(fn, functools.partial):
         fn = jax.tree_util.Partial(fn.func, *fn.args, **fn.keywords)
     return Custom(fn, "quantity" if called == "<lambda>" else called, convex, probability)
-
-
-def log_sum(*terms: tuple[Any, Float[Array, "..."]]) -> Float[Array, "..."]:
-    """log Σ cᵢ·exp(zᵢ) of terms (cᵢ ≥ 0, zᵢ), with derivatives that are right also where some cᵢ are 0."""
-    # The shift only has to keep exp in range, so it carries no derivative and need not know the coefficients.
-    shift = terms[0][1]
-    for _, z in terms[1:]:
-        shift = jnp.maximum(shift, z)
-    shift = jax.lax.stop_gradient(shift)
-    total = sum(c * jnp.exp(z - shift) for c, z in terms)
-    return shift + jnp.log(total)
 
 
 def _closed_over(fn: Any, seen: tuple[Any, ...] = ()) -> bool:

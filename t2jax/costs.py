@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax import validate
-from t2jax.allocation import Allocation, Curvature, Quantity, log_sum
+from t2jax.allocation import Allocation, Curvature, Quantity
+from t2jax.logs import log_sum
 
 __all__ = ["InferenceFLOPs", "TrainingFLOPs"]
 

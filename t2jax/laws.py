@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax import validate
-from t2jax.allocation import Allocation, Curvature, Quantity, log_sum
+from t2jax.allocation import Allocation, Curvature, Quantity
+from t2jax.logs import log_sum
 from t2jax.provenance import Provenance
 
 __all__ = ["Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "LossLaw", "Overtraining"]

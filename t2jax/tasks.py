@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax import validate
-from t2jax.allocation import Allocation, Curvature, Quantity, Scale, log_sum
+from t2jax.allocation import Allocation, Curvature, Quantity, Scale
 from t2jax.fusion import once
+from t2jax.logs import log_sum
 from t2jax.passk import BetaPassRate
 from t2jax.provenance import Provenance
 from t2jax.special import log_failure, log_odds_of_pass

@@ -5,6 +5,7 @@ Formulas of losses and costs are written out here again, in NumPy and float64, a
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import jax
@@ -188,6 +189,13 @@ class Batched:
 
 def solved(solution: t2.Solution) -> np.ndarray:
     return np.asarray(solution.ok)
+
+
+def as_printed(found: Any, *digits: float) -> None:
+    """Assert that numbers agree with printed ones, to half a unit of the last digit that is printed."""
+    for one, printed in zip(np.ravel(found), digits, strict=True):
+        half = 0.5 * 10.0 ** int(Decimal(repr(printed)).normalize().as_tuple().exponent)
+        assert abs(float(one) - printed) <= half * (1 + 1e-6), f"{float(one)!r} is not {printed!r}"
 
 
 # The same formulas again

@@ -81,6 +81,19 @@ def test_pass_at_k_matches_the_reference_file(reference):
             assert -np.log(value) == pytest.approx(float(row["neg_log"]), rel=1e-12, abs=0), row
 
 
+def test_the_reference_file_in_float32(reference):
+    """DESIGN's bar for float32 is 1e-5. (−log of a pass@k near 1 is left out: float32 has no digits for it.)"""
+    with jax.enable_x64(False):
+        for row in reference["pass_at_k"]:
+            found = jax.jit(pass_at_k)(float(row["n"]), float(row["c"]), float(row["k"]))
+            assert found.dtype == jnp.float32
+            assert float(found) == pytest.approx(float(row["value"]), rel=1e-5, abs=0), row
+        for row in reference["beta_pass_at_k"]:
+            found = BetaPassRate(float(row["a"]), float(row["b"])).pass_at_k(row["k"])
+            assert found.dtype == jnp.float32
+            assert float(found) == pytest.approx(float(row["value"]), rel=1e-5, abs=0), row
+
+
 def test_pass_at_k_broadcasts_problems_against_ks():
     n, c, k = np.array([[10], [20], [7]]), np.array([[3], [0], [7]]), np.array([1, 2, 5, 7])
     table = pass_at_k(n, c, k)

@@ -25,6 +25,10 @@ class Status(eqx.Enumeration):
     not_finite = "not finite: the objective or a constraint is NaN or infinite at the allocation found"
 
 
+_BINDS = {"float64": 1e-6, "float32": 1e-4}
+"""Slacks that are nothing: logarithms of FLOPs are near 60, so in float32 they are known to 4e-6."""
+
+
 class NoSolutionError(RuntimeError):
     """A single solve that has no answer to give. `.solution` holds where it ended, with its status."""
 
@@ -89,9 +93,13 @@ class Solution(eqx.Module):
         """In words how it ended. For a single solution."""
         return Status[self.status]
 
+    @property
+    def _sense(self) -> str:
+        return "maximum" if self.maximised else "minimum"
+
     def __str__(self) -> str:
         if isinstance(self.value, jax.core.Tracer):
-            return f"Solution(minimum of {self.objective_label}, traced)"
+            return f"Solution({self._sense} of {self.objective_label}, traced)"
         shape = np.shape(self.value)
         if shape:
             count, solved = int(np.prod(shape)), int(np.sum(np.asarray(self.ok)))
@@ -107,14 +115,14 @@ class Solution(eqx.Module):
         else:
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
                 rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
-        text = [f"{'maximum' if self.maximised else 'minimum'} of {self.objective_label}: {self.reason}", aligned(rows)]
+        text = [f"{self._sense} of {self.objective_label}: {self.reason}", aligned(rows)]
         if self.constraint_labels:
             header = ["constraint", "limit", "slack", "d value / d log limit"]
             table = [
                 [
                     label,
                     _number(limit),
-                    "binds" if abs(float(slack)) < 1e-6 else f"{float(slack):.3g}",
+                    "binds" if abs(float(slack)) < _BINDS[str(slack.dtype)] else f"{float(slack):.3g}",
                     f"{float(price) + 0.0:.4g}",
                 ]
                 for label, limit, slack, price in zip(

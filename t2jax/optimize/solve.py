@@ -38,7 +38,8 @@ def minimize(
     `<=` or `>=` a number; any mix of budgets, bounds on `params`, `tokens`, `samples`, and targets. k ≥ 1 is implied.
     start: where to begin; also what kind of decision it is, if not an `Allocation`: any module of positive numbers.
     Needed only to look for a particular one of several local optima, or to decide on other variables.
-    integer_samples: return the best whole k, with N and D optimal for it.
+    integer_samples: return the best whole k, with N and D optimal for it. A bound on k that allows no further whole
+        number has the price it would have if k were real.
     throw: raise `NoSolutionError` where a single problem has none. Under `vmap` or `jit` nothing is raised: see status.
 
     Returns a `Solution`. Problems of power laws under FLOP budgets are convex in logarithms and the optimum is global;
@@ -172,8 +173,14 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         if isinstance(kind, Bound):
             i, side = kind.index, 2 * kind.index + kind.upper
             bound = (upper if kind.upper else lower)[i]
+            at_bound = (found.at_upper if kind.upper else found.at_lower)[i]
+            if i == problem.whole:
+                # Held at a whole number, which is the last that this bound allows: priced as if k were real.
+                next_one = jnp.exp(x[i]) + (1.0 if kind.upper else -1.0)
+                beyond = next_one > jnp.exp(bound) if kind.upper else next_one < jnp.exp(bound)
+                at_bound = jnp.where(beyond & (slopes[i] <= 0.0 if kind.upper else slopes[i] >= 0.0), 1.0, 0.0)
             # Of bounds that coincide the first one bears the price.
-            binds = (found.at_upper if kind.upper else found.at_lower)[i] * (1.0 - taken[side])
+            binds = at_bound * (1.0 - taken[side])
             binds = jnp.where(kind.log_limit == bound, binds, 0.0)
             taken[side] = taken[side] + binds
             multiplier = -slopes[i] * binds if kind.upper else slopes[i] * binds
