@@ -356,6 +356,13 @@ def test_files_that_are_not_csv(written, content, fault):
     assert says(ValueError, written(content), [LOSS]) == f"runs.csv{fault}"
 
 
+def test_files_in_the_folder_of_data(written, monkeypatch):
+    path = written(CSV)
+    monkeypatch.setenv("T2JAX_DATA", str(path.parent))
+    assert len(read_table(path.name, [LOSS])) == len(read_table(path, [LOSS]))
+    assert says(FileNotFoundError, "no-such-runs.csv") == "there is no file no-such-runs.csv"
+
+
 def test_files_that_are_none(written, tmp_path):
     assert says(FileNotFoundError, tmp_path / "runs.csv") == f"there is no file {tmp_path / 'runs.csv'}"
     assert says(ValueError, tmp_path) == f"{tmp_path} is a folder, not a file"

@@ -7,6 +7,7 @@ import csv
 import difflib
 import importlib
 import numbers
+import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -82,7 +83,8 @@ def read_table(
     """The wanted columns of `data`, each cell a number that its column accepts.
 
     data: a mapping of names to arrays or lists, a dataframe, a pyarrow table, or the path of a .csv, .tsv or .parquet
-        file with a header. Cells of text in a .csv or .tsv are read as numbers; elsewhere text is no number.
+        file with a header, also of one in the folder that the environment's T2JAX_DATA names. Cells of text in a .csv
+        or .tsv are read as numbers; elsewhere text is no number.
     rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
     labels: names in the data of columns to read as they are, text or numbers.
 
@@ -116,7 +118,7 @@ def read_table(
     if source is None:
         names, cells, places = _from_memory(data, choose)
     else:
-        names, cells, places = _from_file(Path(data), choose)
+        names, cells, places = _from_file(_located(Path(data)), choose)
     if not len(places):
         raise ValueError(f"{source or 'the data'} has no rows")
 
@@ -180,6 +182,14 @@ def _array(name: str, column: Any) -> np.ndarray:
     if array.dtype.kind in "US" and isinstance(column, Sequence):
         return np.array(column, dtype=object)  # else numbers beside a text would turn into text
     return array
+
+
+def _located(path: Path) -> Path:
+    """The path itself, or one that is not there in the folder that T2JAX_DATA names."""
+    folder = os.environ.get("T2JAX_DATA")
+    if folder and not path.exists() and (Path(folder) / path).exists():
+        return Path(folder) / path
+    return path
 
 
 def _from_file(path: Path, choose: _Choose) -> _Cells:
