@@ -5,16 +5,18 @@ import math
 import subprocess
 import sys
 
+import equinox as eqx
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
 import t2jax
 from t2jax.cli import main
+from t2jax.cli import plan as cli_plan
+from t2jax.cli.arguments import read_number
 from t2jax.cli.baseline import Demand, balanced_tokens
 from t2jax.cli.coefficients import law_or_task
-from t2jax.cli.options import _read
-from t2jax.cli.plan_text import flops, plan_text
+from t2jax.cli.plan_text import _advantage, flops, plan_text
 
 LAW = {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 TASK = {"kind": "T2Loss", "law": LAW, "G": 1.0, "gamma": 0.3}
@@ -153,6 +155,30 @@ def test_whole_samples(capsys, reference):
     assert 3.38134159 < said["optimum"]["value"] < 3.3825
     assert said["baselines"]["chinchilla"]["samples"] == math.floor(2e9 / (2 * ray(2.56e19)[0]))
     assert f"prices are those at k = {said['optimum']['samples']:.0f}" in said["notes"]
+    assert said["baselines"]["chinchilla"]["inference_flops"] <= 2e9
+
+
+@pytest.mark.slow
+def test_whole_samples_have_no_price_and_stay_within_the_budget(capsys, reference, monkeypatch):
+    def minimize(*arguments, **options):
+        found = t2jax.minimize(*arguments, **options)
+        # As the library answers where a cap holds a whole k: its price is not a number.
+        return eqx.tree_at(lambda solution: solution.shadow_prices[-1], found, np.full((), np.nan))
+
+    monkeypatch.setattr(cli_plan, "minimize", minimize)
+    said = planned(capsys, f"--task {reference} --total-flops 1e20 --queries 1e9 --integer-samples --max-samples 3")
+    assert said["baselines"]["chinchilla"]["total_flops"] <= 1e20
+    assert said["optimum"]["samples"] == 3
+    assert said["prices"][-1] == {
+        "constraint": "max_samples",
+        "limit": 3.0,
+        "used": 3.0,
+        "binding": True,
+        "price": None,
+    }
+    assert said["notes"][-2:] == ["prices are those at k = 3", "prices of k are not defined for whole k"]
+    assert "\n  samples per query     3.00   all" in plan_text(said).replace("  –", "")
+    assert plan_text(said).count("–") >= 2
 
 
 def test_a_loss_law_alone_is_chinchilla(capsys):
@@ -266,6 +292,7 @@ def test_output_is_stable(capsys, reference):
         "optimum",
         "baselines",
         "prices",
+        "uncertainty",
         "notes",
     ]
 
@@ -288,6 +315,16 @@ def test_output_is_stable(capsys, reference):
             "--law besiroglu2024 --target 2 --train-flops 1e18",
             "infeasible",
             "the target 2 takes more than the limits allow",
+        ),
+        (
+            "--law besiroglu2024 --train-flops 5",
+            "infeasible",
+            "this budget buys no model of even one parameter and token",
+        ),
+        (
+            "--law besiroglu2024 --target 1e5",
+            "infeasible",
+            "the target 100000 is reached by a model of less than one parameter or token",
         ),
         (
             "--train-flops 1e22",
@@ -357,6 +394,7 @@ NUMBER = "--total-flops must be a number such as 1e24, 7B or 15T, got"
             "--output-tokens is per query: say how many there are with --queries, for example 1e9",
         ),
         ("--train-flops 1e20 --max-samples 0.5", "--max-samples must be at least 1, got 0.5"),
+        ("--train-flops 1e20 --max-params 0.5", "--max-params must be at least 1, got 0.5"),
         (
             "--train-flops 1e20 --law besiroglu2024 --task pythia-gsm8k",
             "--law and --task are two things to plan for: give one of them",
@@ -382,6 +420,10 @@ NUMBER = "--total-flops must be a number such as 1e24, 7B or 15T, got"
             "no published law or task is called 'besiroglu2042': did you mean besiroglu2024?",
         ),
         ("--train-flops 1e20 --task xyz", "no published law or task is called 'xyz': t2jax list shows them all"),
+        (
+            "--train-flops 1e20 --task gsm8k",
+            "no published law or task is called 'gsm8k': did you mean pythia-gsm8k or pythia-gsm8k-loss?",
+        ),
         ("--train-flops 1e20 --law pythia-gsm8k", "pythia-gsm8k is a task, not a loss law: give it with --task"),
         ("--train-flops 1e20 --task kaplan2020", "kaplan2020 is a loss law, not a task: give it with --law"),
         (
@@ -396,6 +438,9 @@ def test_bad_usage(capsys, line, message):
     printed = run(capsys, f"plan {line}", 2)
     assert printed.err == f"t2jax: {message}\n"
     assert printed.out == ""
+
+
+BETA = ": \"kind\" is 'BetaPassRate', not one of Chinchilla, DataConstrained, Kaplan, Overtraining, T2Accuracy, T2Loss"
 
 
 def changed(content, **changes):
@@ -449,8 +494,18 @@ def changed(content, **changes):
         (changed(LAW, provenance={"params": 1}), ': "provenance.params" must be [low, high], got 1'),
         (
             changed(LAW, provenance={"name": "mine", "params": [2, 1]}),
-            ": provenance: params of mine must be (low, high) with 0 < low <= high, got (2, 1)",
+            ": provenance: params of mine must be (low, high) with 0 < low <= high, got (2.0, 1.0)",
         ),
+        (
+            changed(LAW, provenance={"params": [1, 10**400]}),
+            ': "provenance.params" must be [low, high], both finite',
+        ),
+        (changed(LAW, A=10**400), ": A must be finite, got a whole number of 401 digits"),
+        (
+            '{"kind": "Chinchilla", "E": ' + "9" * 4301 + "}",
+            " is not a law or task: it has a whole number of more than 4,300 digits",
+        ),
+        ({"kind": "BetaPassRate", "a": 1.0, "b": 1.0}, BETA),
     ],
 )
 def test_bad_files(capsys, tmp_path, monkeypatch, content, message):
@@ -462,6 +517,40 @@ def test_bad_files(capsys, tmp_path, monkeypatch, content, message):
     assert printed.err.endswith(f"{after}\n")
     if not after:
         assert printed.err == f"t2jax: mine.json{message}\n"
+
+
+def test_an_empty_name(capsys):
+    assert main(["plan", "--train-flops", "1e20", "--law", ""]) == 2
+    message = "the name of the law or task is empty: give a published name (see t2jax list) or a JSON file"
+    assert capsys.readouterr().err == f"t2jax: {message}\n"
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(LAW), encoding="utf-8-sig")
+    assert float(law_or_task(str(path)).E) == LAW["E"]
+
+
+def test_a_file_of_repeated_data(capsys, tmp_path):
+    path = tmp_path / "repeated.json"
+    path.write_text(json.dumps({"kind": "DataConstrained", "law": LAW, "unique_tokens": 1e10, "R_D": 15, "R_N": 5}))
+    said = planned(capsys, f"--law {path} --train-flops 1e22")
+    assert said["objective"]["unique_tokens"] == 1e10
+    assert "\n  limits     10.0B unique tokens\n" in plan_text(said)
+    said = planned(capsys, f"--law {path} --unique-tokens 50B --train-flops 1e22")
+    assert "\n  limits     50.0B unique tokens\n" in plan_text(said)
+    assert law_or_task(str(path), unique_tokens=5e10).unique_tokens == 5e10
+    path.write_text(json.dumps(LAW))
+    message = f"{path} does not know of repeated tokens: --unique-tokens is for a file of kind DataConstrained"
+    assert run(capsys, f"plan --law {path} --unique-tokens 50B --train-flops 1e22", 2).err == f"t2jax: {message}\n"
+
+
+def test_a_millionth_is_as_good(capsys):
+    objective = {"quantity": "loss_nats", "of": "loss_nats"}
+    assert _advantage(objective, {"value": 2.0}, {"value": 2.0 + 8e-9}) == "as good as"
+    assert _advantage(objective, {"value": 2.0}, {"value": 2.1}) == "0.1 nats below"
+    objective = {"quantity": "pass_at_k", "of": "pass_at_k"}
+    assert _advantage(objective, {"value": 1 - 1e-7}, {"value": 1 - 3e-7}) == "2e-05 points of pass@k above"
 
 
 def test_every_published_row_round_trips_through_a_file(capsys, tmp_path):
@@ -512,13 +601,13 @@ def test_demand_costs_what_the_library_says(share):
 
 def test_numbers_as_people_write_them():
     words = {"1e24": 1e24, "7B": 7e9, "1.5t": 1.5e12, "300K": 3e5, "70M": 7e7, " 2 ": 2.0}
-    assert {word: _read([word]) for word in words} == words
+    assert {word: read_number([word]) for word in words} == words
     assert [flops(1e24), flops(2e9), flops(5.0)] == ["1.00e24", "2.00e9", "5.00e0"]
 
 
 def test_no_command(capsys):
     assert main([]) == 2
-    assert "plan, list" in capsys.readouterr().err
+    assert "plan, fit, list" in capsys.readouterr().err
 
 
 def ended(*arguments, code=None):
@@ -529,7 +618,8 @@ def ended(*arguments, code=None):
 def test_help_and_list_load_neither_jax_nor_numpy():
     code = (
         "import sys; from t2jax.cli import main\n"
-        "for words in (['--help'], ['plan', '--help'], ['list'], ['list', '--json'], ['--version'], ['plan']):\n"
+        "for words in (['--help'], ['plan', '--help'], ['list'], ['list', '--json'], ['--version'], ['plan'],\n"
+        "              ['fit'], ['fit', '--help'], ['fit', 'runs.csv', '--model', 'x']):\n"
         "    print(main(words))\n"
         "assert not {'jax', 'numpy', 'equinox'} & set(sys.modules)"
     )

@@ -1,6 +1,6 @@
-"""The command line, `t2jax plan` and `t2jax list`: exit status 0 answered, 1 no solution, 2 bad usage.
+"""The command line, `t2jax plan`, `t2jax fit` and `t2jax list`: exit status 0 answered, 1 no solution, 2 bad usage.
 
-Help and lists load neither JAX nor NumPy; a plan runs on the CPU in float64, whatever the machine.
+Help and lists load neither JAX nor NumPy; plans and fits run on the CPU in float64, whatever the machine.
 """
 
 import json
@@ -25,14 +25,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         import tyro  # noqa: F401
     except ModuleNotFoundError:
         return _complain('the command line needs tyro: pip install "t2jax[cli]"')
-    from t2jax.cli import options
+    from t2jax.cli import fit_options, options
+    from t2jax.cli.usage import UsageError
 
     try:
         command = options.parse(words)
-        status = _list(command) if isinstance(command, options.List) else _plan(options.checked(command))
+        match command:
+            case options.List():
+                status = _list(command)
+            case options.Fit():
+                status = _fit(fit_options.checked_fit(command))
+            case _:
+                status = _plan(options.checked(command))
         sys.stdout.flush()  # here, where a closed pipe is caught
         return status
-    except options.UsageError as error:
+    except UsageError as error:
         return _complain(str(error))
     except SystemExit as end:  # tyro's, after it has printed help or what is wrong
         return int(end.code or 0)
@@ -44,11 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _plan(plan: Any) -> int:
-    # One small problem: an accelerator would take longer to wake up than to solve it.
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    import jax
-
-    with jax.enable_x64(True):
+    with _float64():
         from t2jax.cli.plan import answer
 
         said = {"version": _version(), "command": "plan", **answer(plan)}
@@ -62,6 +65,31 @@ def _plan(plan: Any) -> int:
         return ANSWERED
     print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)
     return NO_SOLUTION
+
+
+def _fit(options: Any) -> int:
+    with _float64():
+        from t2jax.cli.fit import answer
+
+        said, text = answer(options)
+    if options.json:
+        print(
+            json.dumps({"version": _version(), "command": "fit", **said}, indent=2, ensure_ascii=False, allow_nan=False)
+        )
+    else:
+        print(text)
+    if said["reason"] is None:
+        return ANSWERED
+    print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)
+    return NO_SOLUTION
+
+
+def _float64() -> Any:
+    """A context in which JAX has float64, on the CPU: an accelerator takes longer to wake up than such problems do."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def _list(command: Any) -> int:

@@ -158,6 +158,8 @@ def sampled_with_the_rest(
             samples = (np.floor(most * (1 + 1e-12)) if whole else most) if sampled else np.ones_like(params)
             possible = most >= 1.0 - 1e-12
             samples = np.where(possible, np.maximum(samples, 1.0), 1.0)
+            # A k that rounding made affordable is paid for by as tiny a part of the model.
+            params = params * np.where(possible & (samples > most), most / samples, 1.0)
             return (
                 params,
                 tokens,

@@ -6,16 +6,17 @@
 Every message says which file and which key. Loads JAX only once the coefficients are known to be complete.
 """
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from t2jax.cli.fitted import check_fit, read_fit
+from t2jax.cli.usage import UsageError, meant
 from t2jax.literature import list_published, published
 from t2jax.provenance import Provenance
 
-__all__ = ["LAWS", "TASKS", "UsageError", "is_task", "law_or_task", "meant"]
+__all__ = ["LAWS", "TASKS", "fit_of", "is_task", "law_or_task"]
 
 LAWS: Mapping[str, tuple[str, ...]] = {
     "Chinchilla": ("E", "A", "B", "alpha", "beta"),
@@ -30,33 +31,41 @@ TASKS: Mapping[str, tuple[str, ...]] = {
 _SOURCE = ("name", "citation", "params", "tokens", "samples", "convention", "note")
 
 
-class UsageError(ValueError):
-    """What was typed, or a file that was named, cannot be used. The message is for the person who typed it."""
-
-
 def is_task(given: Any) -> bool:
     """Is it a quality at (N, D, k), not a loss of (N, D)?"""
     return type(given).__name__ in TASKS
 
 
 def law_or_task(given: str, *, unique_tokens: float | None = None) -> Any:
-    """The law or task of a published name or of a JSON file; `unique_tokens` for the published law that takes it.
+    """The law or task of a published name or of a JSON file; `unique_tokens` for a law of repeated data.
 
     Raises `UsageError`.
     """
-    path = Path(given)
-    if path.suffix != ".json" and len(path.parts) == 1 and not path.is_file():
+    if not given.strip():
+        raise UsageError("the name of the law or task is empty: give a published name (see t2jax list) or a JSON file")
+    if _is_published(given):
         return _published(given, unique_tokens)
+    path = Path(given)
+    content = _read(path)
     if unique_tokens is not None:
-        raise UsageError(f"{given}: write unique_tokens into the file, as part of a DataConstrained law")
-    return _from_file(path)
+        if not isinstance(content, dict) or content.get("kind") != "DataConstrained":
+            raise UsageError(
+                f"{path} does not know of repeated tokens: --unique-tokens is for a file of kind DataConstrained"
+            )
+        content = {**content, "unique_tokens": unique_tokens}
+    return _built(content, path)
 
 
-def meant(given: str, known: Iterable[str]) -> str:
-    """': did you mean …?' with the nearest names, or nothing where none is near."""
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(given.lower(), by_lower, n=3, cutoff=0.6)
-    return f": did you mean {' or '.join(by_lower[one] for one in near)}?" if near else ""
+def fit_of(given: str) -> Any:
+    """The `Fit` in a file that `law_or_task` accepts; None where it has none. Raises `UsageError`."""
+    if _is_published(given) or "fit" not in _read(Path(given)):
+        return None
+    return read_fit(Path(given))
+
+
+def _is_published(given: str) -> bool:
+    path = Path(given)
+    return path.suffix != ".json" and len(path.parts) == 1 and not path.is_file()
 
 
 def _published(given: str, unique_tokens: float | None = None) -> Any:
@@ -79,9 +88,9 @@ def _published(given: str, unique_tokens: float | None = None) -> Any:
     return published(given, unique_tokens=unique_tokens)
 
 
-def _from_file(path: Path) -> Any:
+def _read(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -93,7 +102,35 @@ def _from_file(path: Path) -> Any:
         raise UsageError(f"{path} is not valid JSON: {error.msg} ({where})") from None
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
-    return _build(content, str(path), "", (*LAWS, *TASKS))
+    except ValueError:  # Python reads no longer ones
+        raise UsageError(f"{path} is not a law or task: it has a whole number of more than 4,300 digits") from None
+
+
+def _built(content: Any, path: Path) -> Any:
+    """What a file describes. Beside the coefficients a fit may stand in it, which is checked, too."""
+    with_fit = isinstance(content, dict) and "fit" in content
+    described = {key: value for key, value in content.items() if key != "fit"} if with_fit else content
+    if with_fit and content.get("kind") == "BetaPassRate":
+        raise UsageError(
+            f"{path} holds the pass rates of one model's problems, which say nothing of N and D: "
+            "plan with a law or a task"
+        )
+    found = _build(described, str(path), "", (*LAWS, *TASKS))
+    if with_fit:
+        check_fit(content["fit"], str(path), list(_names(described)))
+    return found
+
+
+def _names(content: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Of all coefficients that a file describes, in the order of the fields: "law.E", "theta[2]"."""
+    for key in {**LAWS, **TASKS}[content["kind"]]:
+        value = content[key]
+        if isinstance(value, dict):
+            yield from _names(value, f"{within}{key}.")
+        elif isinstance(value, list):
+            yield from (f"{within}{key}[{i}]" for i in range(len(value)))
+        else:
+            yield within + key
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -172,7 +209,12 @@ def _provenance(content: Any, file: str, place: str) -> Provenance:
                 raise UsageError(f'{file}: "{place}provenance.{key}" must be [low, high], got {json.dumps(value)}')
         elif not isinstance(value, str):
             raise UsageError(f'{file}: "{place}provenance.{key}" must be text, got {json.dumps(value)}')
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    for key, value in given.items():
+        if isinstance(value, list):
+            try:
+                given[key] = (float(value[0]), float(value[1]))
+            except OverflowError:  # a whole number beyond float64
+                raise UsageError(f'{file}: "{place}provenance.{key}" must be [low, high], both finite') from None
     try:
         return Provenance(**given)
     except (TypeError, ValueError, OverflowError) as error:

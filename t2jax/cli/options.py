@@ -3,53 +3,18 @@
 Loads tyro, which the `cli` extra installs, but not JAX.
 """
 
-import math
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 import tyro
 
-from t2jax.cli.coefficients import UsageError
+from t2jax.cli.arguments import Flag, Name, Number, check_number
+from t2jax.cli.fit_options import Fit
+from t2jax.cli.usage import UsageError
 
-__all__ = ["List", "Plan", "checked", "parse"]
+__all__ = ["Fit", "List", "Plan", "checked", "parse"]
 
-_SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
-
-
-class _NoNumber(float):
-    """A NaN that remembers what was typed: `checked`, which knows the option's name, refuses it."""
-
-    word: str
-
-    def __new__(cls, word: str) -> "_NoNumber":
-        value = super().__new__(cls, "nan")
-        value.word = word
-        return value
-
-
-def _read(words: list[str]) -> float:
-    word = words[0].strip()
-    scale = _SUFFIXES.get(word[-1:].upper(), 1.0)
-    try:
-        return float(word[:-1] if scale > 1 else word) * scale
-    except ValueError:
-        return _NoNumber(words[0])
-
-
-_Number = Annotated[
-    float | None,
-    tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="NUMBER",
-        instance_from_str=_read,
-        is_instance=lambda value: value is None or isinstance(value, float),
-        str_from_instance=lambda value: [str(value)],
-    ),
-    tyro.conf.arg(help_behavior_hint=""),
-]
-_Name = Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE.json", help_behavior_hint="")]
-_Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -74,51 +39,53 @@ class Plan:
     A JSON file of coefficients holds, for example,
       {"kind": "Chinchilla", "E": 1.82, "A": 482, "B": 2085, "alpha": 0.348, "beta": 0.366}
       {"kind": "T2Loss", "law": "besiroglu2024", "G": 1, "gamma": 0.3}
+      or is what t2jax fit --out wrote: then the answer has 90 % intervals.
 
     The object that --json prints has
-      version, command, status, reason, inputs (as given), objective (sense, quantity, of, kind, sources),
-      optimum, baselines (chinchilla, one_sample), notes, and prices, a list of
+      version, command, status, reason, inputs (as given), objective (sense, quantity, of, kind, sources,
+      unique_tokens), optimum, baselines (chinchilla, one_sample), notes, and prices, a list of
       (constraint, limit, used, binding, price: d objective / d ln limit).
       The optimum and each baseline have params, tokens, samples, tokens_per_param, overtraining_ratio,
       loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
-      total_flops, outside_fit, why_none. What there is none of is null.
+      total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),
+      members, solved, and [low, high] of params, tokens, samples and value. What there is none of is null.
     """
 
-    total_flops: _Number = None
+    total_flops: Number = None
     """Budget for training and inference together."""
-    train_flops: _Number = None
+    train_flops: Number = None
     """Budget for training."""
-    inference_flops: _Number = None
+    inference_flops: Number = None
     """Budget for inference: per token served, or for all of --queries where they are given."""
-    target: _Number = None
+    target: Number = None
     """Instead of a total budget: the pass@k (such as 0.6) or loss to reach at the least FLOPs."""
-    queries: _Number = None
+    queries: Number = None
     """Q, queries answered over the life of the model (1 with --inference-flops)."""
-    prompt_tokens: _Number = None
+    prompt_tokens: Number = None
     """P, prompt tokens of a query (0)."""
-    output_tokens: _Number = None
+    output_tokens: Number = None
     """T, tokens of one sampled answer (1: then Q counts tokens)."""
-    no_share_prompt: _Flag = False
+    no_share_prompt: Flag = False
     """The k samples of a query do not share its prompt: 2NQk(P + T)."""
-    task: _Name = None
+    task: Name = None
     """What to be good at, as t2jax list shows, or a JSON file (pythia-gsm8k)."""
-    law: _Name = None
+    law: Name = None
     """A loss law instead of a task; with --G and --gamma it becomes one."""
-    G: _Number = None
+    G: Number = None
     """With --law: plan for the task loss L(N, D) + G/k^gamma."""
-    gamma: _Number = None
+    gamma: Number = None
     """With --law and --G."""
-    unique_tokens: _Number = None
-    """With --law muennighoff2023: distinct tokens there are; the rest are repeats."""
-    max_params: _Number = None
+    unique_tokens: Number = None
+    """With --law muennighoff2023, or a file of kind DataConstrained: distinct tokens there are, the rest repeats."""
+    max_params: Number = None
     """Largest N, for example what fits the hardware."""
-    max_tokens: _Number = None
+    max_tokens: Number = None
     """Largest D, for example what data there are."""
-    max_samples: _Number = None
+    max_samples: Number = None
     """Largest k."""
-    integer_samples: _Flag = False
+    integer_samples: Flag = False
     """The best whole k."""
-    json: _Flag = False
+    json: Flag = False
     """Print one JSON object, at full precision."""
 
 
@@ -129,17 +96,18 @@ class List:
     Use one with t2jax plan --task NAME or t2jax plan --law NAME.
     """
 
-    json: _Flag = False
+    json: Flag = False
     """Print one JSON array, with coefficients and notes."""
 
 
-def parse(argv: list[str]) -> Plan | List:
+def parse(argv: list[str]) -> Plan | Fit | List:
     """The command that was typed. Raises SystemExit as tyro does, and `UsageError` for numbers that are none."""
-    for name, command in (("plan", Plan), ("list", List)):
+    for name, command in (("plan", Plan), ("fit", Fit), ("list", List)):
         if argv[:1] == [name]:
             return tyro.cli(command, prog=f"t2jax {name}", args=argv[1:])
     commands: Any = (  # help, or a command that there is not
         Annotated[Plan, tyro.conf.subcommand("plan", description=_in_short(Plan))]
+        | Annotated[Fit, tyro.conf.subcommand("fit", description=_in_short(Fit))]
         | Annotated[List, tyro.conf.subcommand("list", description=_in_short(List))]
     )
     return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
@@ -148,7 +116,7 @@ def parse(argv: list[str]) -> Plan | List:
 _DESCRIPTION = f"""How to spend compute on a language model, from training run to solved task:
   {_EXAMPLE}
 
-t2jax plan --help shows every option, t2jax --version the version."""
+t2jax plan --help and t2jax fit --help show every option, t2jax --version the version."""
 
 
 def _in_short(command: type) -> str:
@@ -159,8 +127,8 @@ def checked(plan: Plan) -> Plan:
     """The same, if it makes sense before any law is looked at. Raises `UsageError`."""
     for field in fields(plan):
         value = getattr(plan, field.name)
-        if field.type is _Number and value is not None:
-            _check_number("--" + field.name.replace("_", "-"), value, zero=field.name == "prompt_tokens")
+        if field.type is Number and value is not None:
+            check_number("--" + field.name.replace("_", "-"), value, zero=field.name == "prompt_tokens")
     budgets = (plan.total_flops, plan.train_flops, plan.inference_flops, plan.target)
     if all(budget is None for budget in budgets):
         raise UsageError(
@@ -180,17 +148,15 @@ def checked(plan: Plan) -> Plan:
         raise UsageError("--G and --gamma make a task of a loss law: give --law, too")
     if plan.unique_tokens is not None and plan.law is None:
         raise UsageError("--unique-tokens is for a law of repeated data: give --law muennighoff2023, too")
-    if plan.max_samples is not None and plan.max_samples < 1:
-        raise UsageError(f"--max-samples must be at least 1, got {plan.max_samples:g}")
+    for option, value in (
+        ("--max-params", plan.max_params),
+        ("--max-tokens", plan.max_tokens),
+        ("--max-samples", plan.max_samples),
+    ):
+        if value is not None and value < 1:
+            raise UsageError(f"{option} must be at least 1, got {value:g}")
     if plan.queries is None and plan.inference_flops is None:
         for option, value in (("--prompt-tokens", plan.prompt_tokens), ("--output-tokens", plan.output_tokens)):
             if value is not None:
                 raise UsageError(f"{option} is per query: say how many there are with --queries, for example 1e9")
     return plan
-
-
-def _check_number(option: str, value: float, *, zero: bool) -> None:
-    if isinstance(value, _NoNumber):
-        raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value.word!r}")
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise UsageError(f"{option} must be {'zero or positive,' if zero else 'positive'} and finite, got {value:g}")

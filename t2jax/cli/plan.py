@@ -6,17 +6,21 @@ The answer is a plain dictionary: the command line prints it as JSON, or as text
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from t2jax.allocation import Constraint, Quantity, params, samples, tokens
 from t2jax.cli.baseline import Demand, Limits, balanced_tokens, measure, sampled_with_the_rest
-from t2jax.cli.coefficients import UsageError, is_task, law_or_task
+from t2jax.cli.coefficients import fit_of, is_task, law_or_task
 from t2jax.cli.options import Plan
+from t2jax.cli.progress import progress
+from t2jax.cli.usage import UsageError
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
 from t2jax.tasks import T2Accuracy, T2Loss
 
@@ -42,7 +46,7 @@ def answer(plan: Plan) -> dict[str, Any]:
         "objective": problem.objective,
     }
     del said["inputs"]["json"]
-    without = {"optimum": None, "baselines": None, "prices": [], "notes": []}
+    without = {"optimum": None, "baselines": None, "prices": [], "uncertainty": None, "notes": []}
     reason = problem.without_end() or problem.out_of_reach()
     if reason:
         status, said["reason"] = reason
@@ -58,15 +62,22 @@ def answer(plan: Plan) -> dict[str, Any]:
         if status == "infeasible" and plan.target is not None:
             said["reason"] = f"the target {plan.target:g} takes more than the limits allow"
         return {**said, **without, "status": status}
+    if min(_where(solution)[:2]) < 1:
+        said["reason"] = "this budget buys no model of even one parameter and token"
+        if plan.target is not None:
+            said["reason"] = f"the target {plan.target:g} is reached by a model of less than one parameter or token"
+        return {**said, **without, "status": "infeasible"}
 
     columns = [_where(solution), sampled.result(), problem.one_sample()]
     optimum, chinchilla, one_sample = problem.described(columns)
+    prices = problem.prices(solution, optimum)
     return {
         **said,
         "optimum": optimum,
         "baselines": {"chinchilla": chinchilla, "one_sample": one_sample},
-        "prices": problem.prices(solution, optimum),
-        "notes": problem.notes(solution, optimum),
+        "prices": prices,
+        "uncertainty": problem.uncertainty(solution),
+        "notes": problem.notes(solution, optimum, prices),
     }
 
 
@@ -81,10 +92,13 @@ class _Problem:
     law_name: str | None
     limits: Limits
     demand: Demand
+    fitted: Any
+    """The `Fit` of the law or task, where its file has one."""
 
     @classmethod
     def of(cls, plan: Plan) -> "_Problem":
         task, law, names = _looked_up(plan)
+        fitted = fit_of(plan.law or plan.task or DEFAULT_TASK)
         for_task = is_task(task)
         served = plan.queries is not None or plan.inference_flops is not None
         together = plan.total_flops is not None or plan.target is not None
@@ -108,7 +122,7 @@ class _Problem:
             samples=none if plan.max_samples is None else plan.max_samples,
         )
         demand = Demand((plan.queries or 1.0) if served else 0.0, shared, each)
-        return cls(plan, task, law, *names, limits, demand)
+        return cls(plan, task, law, *names, limits, demand, fitted)
 
     @property
     def for_task(self) -> bool:
@@ -133,6 +147,7 @@ class _Problem:
             "of": self.quantity,
             "kind": type(self.task).__name__,
             "sources": [{"name": p.name, "citation": p.citation, "note": p.note} for p in sources],
+            "unique_tokens": float(self.law.unique_tokens) if isinstance(self.law, DataConstrained) else None,
         }
 
     def without_end(self) -> tuple[str, str] | None:
@@ -277,7 +292,45 @@ class _Problem:
             )
         return rows
 
-    def notes(self, solution: Solution, optimum: dict[str, Any]) -> list[str]:
+    def uncertainty(self, solution: Solution) -> dict[str, Any] | None:
+        """Intervals of the optimum, where the law or task was fitted and its file says how well."""
+        if self.fitted is None:
+            return None
+        from t2jax.cli.uncertainty import uncertainty
+
+        named = self.task if self.plan.law is None else self.law
+        leaves, treedef = jax.tree.flatten(named)
+        sizes = [np.size(leaf) for leaf in leaves]
+        every = np.concatenate([np.ravel(np.asarray(leaf)) for leaf in leaves])
+        free = [self.fitted.names.index(name) for name in self.fitted.free]
+
+        def solve(values: np.ndarray) -> dict[str, float] | None:
+            """With other coefficients, and the same structure and dtypes: nothing is compiled again."""
+            moved = every.copy()
+            moved[free] = values
+            parts = np.split(moved, np.cumsum(sizes)[:-1])
+            shaped = [np.reshape(one, np.shape(leaf)) for one, leaf in zip(parts, leaves, strict=True)]
+            found = self._with(jax.tree.unflatten(treedef, shaped)).solve(self.limits.samples)
+            return self._optimum(found) if bool(found.ok) else None
+
+        whole = self.plan.integer_samples and self.for_task
+        probability = self.higher_is_better and self.plan.target is None
+        best = self._optimum(solution)
+        with progress("how sure", "solves") as tell:
+            return uncertainty(self.fitted, best, solve, whole=whole, probability=probability, progress=tell)
+
+    def _with(self, named: Any) -> "_Problem":
+        """The same problem with other coefficients of what --law or --task named."""
+        if self.plan.law is None:
+            return replace(self, task=named, law=named.law)
+        task = named if self.plan.G is None else eqx.tree_at(lambda task: task.law, self.task, named)
+        return replace(self, task=task, law=named)
+
+    def _optimum(self, solution: Solution) -> dict[str, float]:
+        n, d, k = _where(solution)
+        return {"params": n, "tokens": d, **({"samples": k} if self.for_task else {}), "value": float(solution.value)}
+
+    def notes(self, solution: Solution, optimum: dict[str, Any], prices: list[dict[str, Any]]) -> list[str]:
         found = list(solution.extrapolations)
         for source in self.task.provenances():
             if source.convention == "non-embedding":
@@ -285,10 +338,14 @@ class _Problem:
         k = optimum["samples"]
         if self.for_task and self.plan.integer_samples:
             found.append(f"prices are those at k = {k:.0f}")
+            if any(row["constraint"] == "max_samples" and row["price"] is None for row in prices):
+                found.append("prices of k are not defined for whole k")
         elif self.for_task and abs(k - round(k)) > 1e-9 * k:
             found.append("k is a real number here: --integer-samples finds the best whole one")
-        if optimum["params"] < 1 or optimum["tokens"] < 1:
-            found.append("less than one parameter or token: this budget buys no model at all")
+        if self.fitted is not None:
+            from t2jax.cli.uncertainty import caveats
+
+            found += caveats(self.fitted, str(self.law_name or self.task_name))
         return found
 
 

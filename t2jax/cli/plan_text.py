@@ -22,7 +22,7 @@ _LIMITS = {
 
 def plan_text(said: dict[str, Any]) -> str:
     """The problem, the allocations side by side, what more would buy, and what to be careful about."""
-    blocks = [_problem(said), _table(said), _summary(said), _prices(said), _notes(said)]
+    blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -56,8 +56,8 @@ def _problem(said: dict[str, Any]) -> str:
     ]
     if inputs["target"] is not None and (inputs["train_flops"] or inputs["inference_flops"]):
         caps.append(_budgets(inputs))
-    if inputs["unique_tokens"] is not None:
-        caps.append(f"{human(inputs['unique_tokens'])} unique tokens")
+    if objective["unique_tokens"] is not None:
+        caps.append(f"{human(objective['unique_tokens'])} unique tokens")
     if caps:
         lines.append(f"  limits     {', '.join(caps)}")
     return "\n".join(lines)
@@ -182,7 +182,10 @@ def _summary(said: dict[str, Any]) -> str:
 
 def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[str, Any]) -> str:
     key = "total_flops" if objective["quantity"] == "flops" else "value"
-    if abs(other[key] - optimum[key]) <= 1e-9 * optimum[key]:
+    size = optimum[key]
+    if objective["quantity"] == "pass_at_k":  # near certainty failures are what counts
+        size = min(size, 1 - size)
+    if abs(other[key] - optimum[key]) <= 1e-6 * size:
         return "as much compute as" if objective["quantity"] == "flops" else "as good as"
     if objective["quantity"] == "flops":
         return f"{_percent(1 - optimum[key] / other[key])} less compute than"
@@ -190,6 +193,40 @@ def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[s
     if objective["of"] == "pass_at_k":
         return f"{100 * gain:.3g} points of pass@k above"
     return f"{gain:.3g} nats below"
+
+
+def _uncertainty(said: dict[str, Any]) -> str:
+    """Intervals of the optimum, and where they come from."""
+    found = said["uncertainty"]
+    if found is None:
+        return ""
+    of_value = {"flops": flops, "pass_at_k": _percent}.get(said["objective"]["quantity"], lambda value: f"{value:.4f}")
+    value = {
+        "flops": "total FLOPs",
+        "pass_at_k": "pass@k",
+        "task_loss_nats": "task loss −log pass@k",
+        "loss_nats": "loss (nats per token)",
+    }
+    shown = {
+        "params": ("parameters N", human),
+        "tokens": ("training tokens D", human),
+        "samples": ("samples per query k", _samples),
+        "value": (value[said["objective"]["quantity"]], of_value),
+    }
+    if not _of_task(said):
+        del shown["samples"]
+    rows = []
+    for key, (label, written) in shown.items():
+        low, high = ("–", "") if found[key] is None else (written(one) for one in found[key])
+        rows.append([label, low, *(["–", high] if high and high != low else [])])
+    left_out = found["method"] == "ensemble" and found["members"] - found["solved"]
+    how = "the fit's standard errors, by the delta method"
+    if found["method"] == "ensemble":
+        how = f"{found['members']:,} resampled fits"
+    lines = [f"How sure the optimum is ({100 * found['level']:g} % intervals from {how})", aligned(rows)]
+    if left_out:
+        lines.append(f"  {left_out:,} of the {found['members']:,} resampled fits have no optimum and are left out")
+    return "\n".join(lines)
 
 
 def _prices(said: dict[str, Any]) -> str:

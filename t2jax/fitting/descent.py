@@ -67,11 +67,10 @@ def descend(
     evaluate: Evaluate, z: Float[Array, " p"], damping: Scalar, steps: int, tolerance: float = 1e-13
 ) -> Descended:
     """At most `steps` steps from z. Done where the next step promises less than `tolerance` of the objective."""
-    start = [z[i] for i in range(z.shape[0])]
-    p = len(start)
+    p = z.shape[0]
 
     def unfinished(state: Any) -> Scalar:
-        return (state[-1] < steps) & ~state[-2]
+        return (state[-1] <= steps) & ~state[-2]
 
     def step(state: Any) -> Any:
         here, damping, _, count = state
@@ -85,13 +84,19 @@ def descend(
         better = there[1] <= value + 1e-15 * jnp.abs(value)
         promised = -dot(gradient, move)
         done = (better & (promised <= tolerance * jnp.abs(value))) | (damping > 1e12) | ~jnp.isfinite(promised)
+        begun = jnp.isfinite(value)
+        done = jnp.where(begun, done, ~jnp.isfinite(there[1]))
         here = jax.tree.map(lambda a, b: jnp.where(better, a, b), there, here)
-        damping = jnp.where(better, jnp.maximum(0.1 * damping, 1e-12), jnp.maximum(4.0 * damping, 1e-6))
+        milder = jnp.where(begun, jnp.maximum(0.1 * damping, 1e-12), damping)
+        damping = jnp.where(better, milder, jnp.maximum(4.0 * damping, 1e-6))
         return here, damping, done, count + 1
 
-    first = (start, *evaluate(start))
-    # Made from the start, so that under vmap all of the state is batched from the first trace on.
-    state = (first, damping + 0.0 * start[0], jnp.isnan(start[0]), (0.0 * start[0]).astype(jnp.int32))
+    # The first step goes nowhere from a value of ∞: it evaluates the start, in the loop, compiled once.
+    start = [z[i] for i in range(p)]
+    still = 0.0 * start[0]  # so that under vmap all of the state is batched from the first trace on
+    flat = [[still + (1.0 if i == j else 0.0) for j in range(p)] for i in range(p)]
+    first = (start, still + jnp.inf, [still] * p, flat)
+    state = (first, damping + still, jnp.isnan(start[0]), still.astype(jnp.int32))
     (found, value, _, _), damping, done, _ = jax.lax.while_loop(unfinished, step, state)
     return Descended(jnp.stack(found), value, damping, done)
 

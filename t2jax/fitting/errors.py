@@ -1,5 +1,6 @@
 """How sure a fit is: the covariance of its coordinates, and which coefficients the data say nothing of."""
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -45,8 +46,9 @@ class Linear(NamedTuple):
         scale = np.sqrt(np.abs(np.diag(self.hessian))) + 1e-150
         slope = self.gradient / scale
         step = np.linalg.lstsq(self.hessian / np.outer(scale, scale), slope, rcond=1e-9)[0]
-        # A log-likelihood has a unit, nats: what adds less than a millionth of one is nothing.
-        least = 1e-6 if len(self.log_likelihood) else 0.0
+        # A log-likelihood has a unit, nats: what adds less than a millionth of one is nothing. Residuals of 1e-10 are
+        # rounding, as in data without noise.
+        least = 1e-6 if len(self.log_likelihood) else 1e-20 * len(self.residuals)
         return bool(abs(slope @ step) <= 1e-7 * abs(self.value) + least)
 
 
@@ -87,7 +89,7 @@ def _linearised(problem: Problem, z: Array, weights: Array, width: Array) -> dic
 
 
 def covariance_of(
-    linear: Linear, weights: np.ndarray, estimator: Estimator, groups: np.ndarray | None
+    linear: Linear, weights: np.ndarray, estimator: Estimator, groups: np.ndarray | None, real: Sequence[bool]
 ) -> tuple[np.ndarray, list[int]]:
     """((p, p) covariance of the coordinates, the coordinates that are not identified, whose entries are NaN).
 
@@ -95,6 +97,7 @@ def covariance_of(
     of squared scores, times n/(n − p) and G/(G − 1). For the beta-binomial likelihood without groups B⁻¹ itself. The
     curvature of Huber's loss and of absolute deviations is the density of residuals at zero, here counted within a
     bandwidth, row by row (Powell's estimator: noise differs between small and large runs; Koenker 2005, §3.4.2).
+    real: of every coordinate, is it a coefficient as it is, in units of its own, rather than a logarithm or log odds?
     """
     p = linear.rows.shape[1]
     used = weights > 0
@@ -128,7 +131,8 @@ def covariance_of(
         np.add.at(summed, place, scores[:, kept])
         small = n / max(n - len(kept), 1) * count / max(count - 1, 1)
         found = inverse @ (summed.T @ summed) @ inverse * small
-    too_wide = [i for i, variance in zip(kept, np.diag(found), strict=True) if not variance < _LOOSE**2]
+    variances = zip(kept, np.diag(found), strict=True)
+    too_wide = [i for i, one in variances if not np.isfinite(one) or (one >= _LOOSE**2 and not real[i])]
     covariance[np.ix_(kept, kept)] = found
     for i in too_wide:
         covariance[i, :] = covariance[:, i] = np.nan
@@ -136,14 +140,15 @@ def covariance_of(
 
 
 def _bandwidth(r: np.ndarray) -> float:
-    """Hall and Sheather's for a median at 95 %: s·2Φ⁻¹(½ + h), h = n^(−1/3)·1.96^(2/3)·(1.5·φ(0)²)^(1/3).
+    """Hall and Sheather's for a median at 95 %: s·Φ⁻¹(½ + h), h = n^(−1/3)·1.96^(2/3)·(1.5·φ(0)²)^(1/3).
 
-    s is the smaller of the standard deviation and the interquartile range over 1.34.
+    s is the smaller of the standard deviation and the interquartile range over 1.34. To either side of zero: twice as
+    wide, a count takes the flanks of Gaussian noise for its peak and intervals come out a quarter too wide.
     """
     low, high = np.quantile(r, [0.25, 0.75])
     spread = min(np.std(r), (high - low) / 1.34) or np.std(r)
     h = len(r) ** (-1 / 3) * 1.96 ** (2 / 3) * (1.5 / (2 * np.pi)) ** (1 / 3)
-    return float(max(2 * spread * NormalDist().inv_cdf(0.5 + min(h, 0.45)), 1e-300))
+    return float(max(spread * NormalDist().inv_cdf(0.5 + min(h, 0.45)), 1e-300))
 
 
 def _not_identified(bread: np.ndarray, felt: np.ndarray) -> list[int]:

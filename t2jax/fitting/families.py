@@ -222,7 +222,10 @@ def _accuracy_starts(model: Any, table: Table, count: int, rng: Generator) -> np
 
 def _pass_rate_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
     """The mean rate at several spreads."""
-    mean = (np.sum(table["num_correct"]) + 0.5) / (np.sum(table["num_samples"]) + 1.0)
+    if "num_correct" in table.columns:
+        mean = (np.sum(table["num_correct"]) + 0.5) / (np.sum(table["num_samples"]) + 1.0)
+    else:
+        mean = np.clip(np.max(table["pass_at_k"] / table["samples"]), 1e-9, 0.999)
     nu = np.geomspace(1e-2, 1e3, count)
     return np.stack([mean * nu, (1.0 - mean) * nu], axis=1)
 

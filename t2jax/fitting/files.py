@@ -61,7 +61,7 @@ def write(fit: Fit, path: Path, ensemble: Any) -> None:
 
 def read(path: Path) -> Fit:
     """What `write` wrote. Raises ValueError for a file without a fit."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(content, dict) or "fit" not in content:
         raise ValueError(f'{path} holds no fit: it has no key "fit"')
     told = dict(content.pop("fit"))
@@ -103,11 +103,17 @@ def _described(model: Any, coefficients: Mapping[str, float], within: str = "") 
 
 def _built(content: Mapping[str, Any]) -> Any:
     arguments = {
-        key: Provenance(**value) if key == "provenance" else _built(value) if isinstance(value, dict) else value
+        key: _provenance(value) if key == "provenance" else _built(value) if isinstance(value, dict) else value
         for key, value in content.items()
         if key != "kind"
     }
     return _CLASSES[content["kind"]](**arguments)
+
+
+def _provenance(told: Mapping[str, Any]) -> Provenance:
+    given: dict[str, Any] = {"params": None, "tokens": None}
+    given |= {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+    return Provenance(**given)
 
 
 def _coefficients(content: Mapping[str, Any], within: str = "") -> dict[str, float]:

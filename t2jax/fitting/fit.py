@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2jax.fitting.coordinates import Coordinates, in_float64
+from t2jax.fitting.coordinates import Coordinates, Kind, in_float64
 from t2jax.fitting.errors import covariance_of, linearised
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
@@ -100,11 +100,15 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         )
         first = _starts(template, family, table, coordinates, settings.starts, settings.seed)
         found = search(problem, first, heavy, width, progress)
-        problem, found, zeros = _without_zeros(problem, found, heavy, width)
+        problem, found, zeros = _without_zeros(problem, found, heavy, width, table)
         linear = linearised(problem, found.z, heavy, width)
         labels = table.labels.get("groups")
         covariance, loose = covariance_of(
-            linear, heavy, chosen, None if labels is None else _lengthened(labels, len(heavy))
+            linear,
+            heavy,
+            chosen,
+            None if labels is None else _lengthened(labels, len(heavy)),
+            [problem.coordinates.kinds[i] is Kind.REAL for i in problem.coordinates.free],
         )
     free = problem.coordinates.free_names
     coefficients = linear.coefficients.copy()
@@ -255,15 +259,21 @@ def _coefficients_of(model: Any) -> np.ndarray:
 
 
 def _without_zeros(
-    problem: Problem, found: Found, weights: np.ndarray, width: float
+    problem: Problem, found: Found, weights: np.ndarray, width: float, table: Table
 ) -> tuple[Problem, Found, tuple[str, ...]]:
-    """The same with an irreducible loss of exactly 0 where that is no worse: its logarithm has no optimum then."""
+    """The same with an irreducible loss of exactly 0 where that is no worse: its logarithm has no optimum then.
+
+    Descents towards it end at next to nothing; an E of a thousandth of the least loss or more is where it belongs.
+    """
     coordinates = problem.coordinates
+    little = math.log(1e-3 * (float(np.min(table["loss"])) if "loss" in table.columns else 1.0))
     zeros = []
     for name in coordinates.free_names:
         if name.split(".")[-1] != "E" or len(coordinates.free) == 1:
             continue
-        place = coordinates.free_names.index(name)
+        place, i = coordinates.free_names.index(name), coordinates.names.index(name)
+        if coordinates.kinds[i] is not Kind.POSITIVE or found.z[place] > little:
+            continue
         dropped = eqx.tree_at(lambda p: p.coordinates, problem, coordinates.holding(name, 0.0))
         z, values = descend_all(dropped, np.delete(found.z, place)[None], weights, narrowing(width))
         if values[0] <= found.value * (1 + 1e-9):

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from t2jax.fitting.coordinates import Coordinates, in_float64
 from t2jax.fitting.result import Fit
@@ -86,9 +87,8 @@ def optimum_interval(
         }
         if laws is None:
             return OptimumInterval(level, delta, None, None)
-        solutions = eqx.filter_jit(eqx.filter_vmap(problem))(in_float64(laws))
-        ok = np.asarray(solutions.ok)
-        logs = np.asarray(jnp.stack(_logs(solutions)))[:, ok]
+        every, ok = (np.asarray(one) for one in _of_ensemble(problem, in_float64(laws)))
+        logs = every[:, ok]
     tails = (0.5, 0.5 - level / 2, 0.5 + level / 2)
     found = {
         name: Interval(*np.exp(np.quantile(row, tails)).tolist()) if row.size else Interval(*(np.nan,) * 3)
@@ -99,18 +99,30 @@ def optimum_interval(
 
 def _with_slopes(fit: Fit, model: Any, problem: Callable[[Any], Solution]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Names, logarithms and their derivatives by the fitted coefficients, (4, p)."""
-    coordinates = Coordinates.of(model, {}, (), ())
-    values = jnp.asarray(fit.values)
-    free = np.array([fit.names.index(name) for name in fit.free], dtype=int)
-
-    def logs(free_values: Any) -> Any:
-        every = values.at[free].set(free_values)
-        solution = problem(coordinates.built([every[i] for i in range(len(fit.names))]))
-        return jnp.stack(_logs(solution))
-
     solution = problem(model)  # raises, with the reason, where there is none
-    names = [*_names(solution), "value"]
-    return names, np.asarray(jnp.stack(_logs(solution))), np.asarray(jax.jit(jax.jacfwd(logs))(values[free]))
+    coordinates = Coordinates.of(model, {}, (), ())
+    free = tuple(fit.names.index(name) for name in fit.free)
+    slopes = _slopes(problem, coordinates, free, jnp.asarray(fit.values))
+    return [*_names(solution), "value"], np.asarray(jnp.stack(_logs(solution))), np.asarray(slopes)
+
+
+@eqx.filter_jit
+def _slopes(problem: Any, coordinates: Coordinates, free: tuple[int, ...], values: Array) -> Array:
+    """d log(N, D, k, value)/d the free ones of all coefficients."""
+    places = np.array(free, dtype=int)
+
+    def logs(of_free: Array) -> Array:
+        every = values.at[places].set(of_free)
+        return jnp.stack(_logs(problem(coordinates.built([every[i] for i in range(len(values))]))))
+
+    return jax.jacfwd(logs)(values[places])
+
+
+@eqx.filter_jit
+def _of_ensemble(problem: Any, laws: Any) -> tuple[Array, Array]:
+    """(logarithms of N, D, k and the value, whether it is solved) for every member."""
+    solutions = eqx.filter_vmap(problem)(laws)
+    return jnp.stack(_logs(solutions)), solutions.ok
 
 
 def _names(solution: Solution) -> list[str]:

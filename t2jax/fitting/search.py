@@ -23,8 +23,10 @@ _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
 _NOWHERE = 1e-8
 """A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
-_BATCH, _ROUNDS, _STEPS = 512, 4, 10
+_BATCH, _ROUNDS, _STEPS = 512, 5, 8
 _KEPT = 32
+_FEW = 48
+"""Rows that first descents see: enough to find the valley, whose floor exact descents then find with all rows."""
 
 Progress = Callable[[int, int], None] | None
 """Told how many starts (or resamples) are done, and of how many."""
@@ -84,7 +86,7 @@ def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: flo
     if problem.counted:
         z, values = descend_all(problem, starts, weights, [width], progress)
         return _best(z, values, np.arange(len(z)))
-    z, values = _least_squares(problem, starts, weights, progress)
+    z, values = _least_squares(*_thinned(problem, weights), starts, progress)
     kept, cluster = _distinct(z, values)
     z, values = descend_all(problem, z[kept], weights, narrowing(width))
     return _best(z, values, cluster)
@@ -98,20 +100,32 @@ def descend_all(
     weights: (n,), or (S, n) for a descent each of its own.
     """
 
+    of_lanes = np.broadcast_to(weights, (len(z), weights.shape[-1]))
+
     def run(lanes: np.ndarray) -> tuple[Array, Array]:
-        here, value = jnp.asarray(z[lanes]), jnp.zeros(len(lanes))
-        heavy = jnp.asarray(weights[lanes] if weights.ndim == 2 else weights)
+        here, value, heavy = jnp.asarray(z[lanes]), jnp.zeros(len(lanes)), jnp.asarray(of_lanes[lanes])
         for width in widths:
             here, value = _descend_exactly(problem, here, heavy, jnp.asarray(width))
         return here, value
 
-    # Rows times lanes bound the memory; with few rows a batch is as wide as the kept starts are many.
-    size = int(np.clip(500_000 // weights.shape[-1], 1, _KEPT))
-    return _in_batches(run, np.arange(len(z)), min(size, len(z)), progress)
+    # Rows times lanes bound the memory. Powers of two: fits to other data and refits share what was compiled.
+    most = int(np.clip(500_000 // weights.shape[-1], 1, _KEPT))
+    size = 1 << min(most.bit_length() - 1, (len(z) - 1).bit_length())
+    return _in_batches(run, np.arange(len(z)), size, progress)
+
+
+def _thinned(problem: Problem, weights: np.ndarray) -> tuple[Problem, np.ndarray]:
+    """The same problem with a few of its rows, picked at random (once and for all) among those that have weight."""
+    rows = np.flatnonzero(weights > 0)
+    if len(rows) <= _FEW:
+        return problem, weights
+    few = np.sort(np.random.default_rng(0).permutation(rows)[:_FEW])
+    data = {name: column[few] for name, column in problem.data.items()}
+    return eqx.tree_at(lambda p: p.data, problem, data), weights[few]
 
 
 def _least_squares(
-    problem: Problem, starts: np.ndarray, weights: np.ndarray, progress: Progress
+    problem: Problem, weights: np.ndarray, starts: np.ndarray, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gauss–Newton descents from every start: those that are done leave after every few steps, the others close up."""
     z, values, damping = starts.copy(), np.full(len(starts), np.inf), np.full(len(starts), 1e-2)
@@ -128,6 +142,8 @@ def _least_squares(
             progress(len(z) - len(left), len(z))
         if not len(left):
             break
+    if progress and len(left):  # what is not done here either is worse than others or goes on exactly
+        progress(len(z), len(z))
     return z, values
 
 
@@ -151,7 +167,7 @@ def _in_batches(run: Callable[[np.ndarray], Any], lanes: np.ndarray, size: int, 
 @eqx.filter_jit
 def _descend_roughly(problem: Problem, z: Array, damping: Array, weights: Array) -> Descended:
     evaluate = by_gauss_newton(problem.residuals, weights, jnp.asarray(_EVERYWHERE))
-    return jax.vmap(lambda one, damp: descend(evaluate, one, damp, _STEPS))(z, damping)
+    return jax.vmap(lambda one, damp: descend(evaluate, one, damp, _STEPS, tolerance=1e-8))(z, damping)
 
 
 @eqx.filter_jit
@@ -161,7 +177,7 @@ def _descend_exactly(problem: Problem, z: Array, weights: Array, width: Array) -
         found = descend(evaluate, z, jnp.asarray(1e-3), 200)
         return found.z, found.value
 
-    return jax.vmap(one, in_axes=(0, 0 if weights.ndim == 2 else None))(z, weights)
+    return jax.vmap(one)(z, weights)
 
 
 def narrowing(width: float) -> list[float]:
@@ -175,22 +191,16 @@ def narrowing(width: float) -> list[float]:
 
 def _distinct(z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(one start of each of the best few optima, for every start the place in that list or −1)."""
-    order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
+    left = np.where(np.isfinite(values), values, np.inf)
     kept: list[int] = []
     cluster = np.full(len(z), -1)
-    for i in order:
-        if not np.isfinite(values[i]):
-            break
-        same = [
-            place
-            for place, j in enumerate(kept)
-            if abs(values[i] - values[j]) <= 1e-4 * abs(values[j]) and np.max(np.abs(z[i] - z[j])) < 0.05
-        ]
-        if same:
-            cluster[i] = same[0]
-        elif len(kept) < _KEPT:
-            cluster[i] = len(kept)
-            kept.append(int(i))
+    while len(kept) < _KEPT and np.isfinite(np.min(left)):
+        best = int(np.argmin(left))
+        alike = np.abs(left - left[best]) <= 1e-4 * abs(left[best])
+        alike[alike] = np.max(np.abs(z[alike] - z[best]), axis=1) < 0.05
+        cluster[alike] = len(kept)
+        kept.append(best)
+        left[alike] = np.inf
     return np.array(kept, dtype=int), cluster
 
 
@@ -198,5 +208,6 @@ def _best(z: np.ndarray, values: np.ndarray, cluster: np.ndarray) -> Found:
     """cluster: for every start, the row of z where it led, or −1."""
     values = np.where(np.isfinite(values), values, np.inf)
     best = int(np.argmin(values))
-    reached = values <= values[best] + 1e-6 * abs(values[best])
+    # Data without noise are fitted to rounding, and no two starts alike.
+    reached = values <= values[best] + 1e-6 * abs(values[best]) + 1e-18
     return Found(z[best], float(values[best]), float(np.mean((cluster >= 0) & reached[cluster])))
