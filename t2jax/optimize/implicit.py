@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
-from t2jax.optimize.interior import Box, Point, linearised_kkt, solve
+from t2jax.optimize.interior import Box, Point, solve
+from t2jax.optimize.kkt import linearised_kkt
 from t2jax.optimize.problem import FAR, Problem
 from t2jax.optimize.starts import slide, spread
 

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 
 from t2jax.fusion import once
 from t2jax.optimize.dense import (
-    Matrix,
     Scalar,
     Vector,
     dot,
@@ -25,6 +24,7 @@ from t2jax.optimize.dense import (
     second_order,
     solve_factored,
 )
+from t2jax.optimize.kkt import add_outer, hold, linearised_kkt
 
 Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
@@ -211,10 +211,10 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     ratios = [a / b for a, b in zip(lam, s, strict=True)]
     pulls = [mu / s[c] + ratios[c] * (g[c] + s[c]) for c in range(m)]
     rhs = [-df[i] + mu / down[i] - mu / up[i] - dot(pulls, [row[i] for row in dg]) for i in range(n)]
-    matrix = _add_outer(hessian, ratios, dg)
+    matrix = add_outer(hessian, ratios, dg)
     for i in range(n):
         matrix[i][i] = matrix[i][i] + zl[i] / down[i] + zu[i] / up[i]
-    matrix, rhs, mu, gap, size = once((*_hold(matrix, rhs, free), mu, gap, size))
+    matrix, rhs, mu, gap, size = once((*hold(matrix, rhs, free), mu, gap, size))
     dx = once(solve_factored(factor(matrix), rhs))
 
     length = largest([jnp.abs(a) for a in dx])
@@ -292,57 +292,6 @@ def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:
     """The largest fraction of the steps, at most 1, that leaves 1 − `boundary` of every positive value."""
     fastest = largest([-d / v for d, v in zip(steps, values, strict=True)])
     return jnp.where(fastest > boundary, boundary / jnp.maximum(fastest, boundary), 1.0)
-
-
-def _add_outer(matrix: Matrix, weights: Vector, rows: Matrix) -> list[list[Scalar]]:
-    """matrix + Σ_c weight_c · row_c row_cᵀ."""
-    n = len(matrix)
-    return [[matrix[i][j] + dot(weights, [row[i] * row[j] for row in rows]) for j in range(n)] for i in range(n)]
-
-
-def _hold(matrix: Matrix, rhs: Vector, free: Vector) -> tuple[Matrix, Vector]:
-    """Take the variables that are not free out of the system: their step is zero."""
-    n = len(rhs)
-    held = [[jnp.where(free[i] & free[j], matrix[i][j], 1.0 if i == j else 0.0) for j in range(n)] for i in range(n)]
-    return held, [jnp.where(a, b, 0.0) for a, b in zip(free, rhs, strict=True)]
-
-
-def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) -> tuple[Any, Any]:
-    """(apply, solve) of the symmetric system H dx + Jᵀ dλ = r over the free variables, J dx = r over what is active.
-
-    Both take and return one vector, dx then dλ; what is not free or not active stays zero. `solve` condenses with a
-    stiff penalty, H + σJᵀJ, which is positive definite at any strict minimum and needs no pivoting, also where active
-    constraints depend on each other. Each refinement gains a factor of about 1/σ.
-    """
-    n, m = len(hessian), len(rows)
-    eps = float(jnp.finfo(hessian[0][0].dtype).eps)
-    rows = [[jnp.where(active[c] & free[i], rows[c][i], 0.0) for i in range(n)] for c in range(m)]
-    # σ is relative to the curvature and to each constraint's slope, so that neither drowns in the other's rounding.
-    bends = largest([jnp.where(free[i], jnp.abs(hessian[i][i]), 0.0) for i in range(n)])
-    stiff = eps**-0.35 * jnp.maximum(bends, _TINY)
-    stiffness = [stiff / jnp.maximum(dot(row, row), _TINY) for row in rows]
-    columns = [[row[i] for row in rows] for i in range(n)]
-    hessian, _ = _hold(hessian, [bends] * n, free)
-
-    def apply(point: Vector) -> Vector:
-        dx, dlam = point[:n], point[n:]
-        along = [dot(hessian[i], dx) + dot(dlam, columns[i]) for i in range(n)]
-        return [*along, *(jnp.where(active[c], dot(rows[c], dx), dlam[c]) for c in range(m))]
-
-    def solve(rhs: Vector, refinements: int = 0) -> Vector:
-        kept = [*free, *active]
-        rhs = [jnp.where(a, b, 0.0) for a, b in zip(kept, rhs, strict=True)]
-        factors = factor(_add_outer(hessian, stiffness, rows))
-        point = [jnp.zeros_like(a) for a in rhs]
-        for _ in range(1 + refinements):
-            left = [a - b for a, b in zip(rhs, apply(point), strict=True)]
-            pulls = [a * b for a, b in zip(stiffness, left[n:], strict=True)]
-            dx = solve_factored(factors, [left[i] + dot(pulls, columns[i]) for i in range(n)])
-            dlam = [stiffness[c] * dot(rows[c], dx) - pulls[c] for c in range(m)]
-            point = [jnp.where(a, b + c, 0.0) for a, b, c in zip(kept, point, [*dx, *dlam], strict=True)]
-        return point
-
-    return apply, solve
 
 
 def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
