@@ -200,7 +200,9 @@ def _accuracy_starts(model: Any, table: Table, count: int, rng: Generator) -> np
     if "num_correct" in table.columns:
         rate = (table["num_correct"] + 0.05) / (table["num_samples"] + 0.1)
     else:
-        rate = np.clip(table["pass_at_k"] / table["samples"], 1e-9, 0.999)
+        # pass@k of few samples is nearest to the mean rate; of many it is near 1 whatever that is.
+        few = table["samples"] == np.min(table["samples"])
+        loss, rate = loss[few], np.clip((table["pass_at_k"] / table["samples"])[few], 1e-9, 0.999)
     # One mean rate for each loss: rates of single problems are mostly 0 or not.
     of_loss, place = np.unique(np.round(loss, 12), return_inverse=True)
     mean = np.bincount(place, rate) / np.bincount(place)
@@ -211,11 +213,12 @@ def _accuracy_starts(model: Any, table: Table, count: int, rng: Generator) -> np
     else:
         theta0, theta1 = values[-5], values[-4]
     regressed = values.copy()
-    regressed[-5:-2] = theta0, theta1, 0.9
+    regressed[-5:-2] = theta0, theta1, 0.95
     regressed[-2:] = 0.0, 0.0
     found = np.tile(regressed, (count, 1))
     found[1:, -5] += rng.normal(0.0, 0.3, count - 1)
     found[1:, -4] *= np.exp(rng.normal(0.0, 0.5, count - 1))
+    found[1:, -3] = rng.uniform(0.2, 1.0, count - 1)
     found[1:, -2:] = rng.normal(0.0, 2.0, (count - 1, 2))
     return found
 

@@ -18,6 +18,7 @@ from t2jax.fitting.notes import notes_on
 from t2jax.fitting.result import Fit, Run, Settings
 from t2jax.fitting.search import Found, Problem, Progress, descend_all, narrowing, search, width_of
 from t2jax.fitting.table import NONNEGATIVE, Column, Table, read_table
+from t2jax.fitting.vertex import onto_rows
 from t2jax.provenance import Provenance
 
 __all__ = ["fit", "fit_table", "read_rows"]
@@ -101,6 +102,9 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         first = _starts(template, family, table, coordinates, settings.starts, settings.seed)
         found = search(problem, first, heavy, width, progress)
         problem, found, zeros = _without_zeros(problem, found, heavy, width, table)
+        optimal = False
+        if isinstance(chosen, LeastAbsoluteDeviations):
+            found, optimal = onto_rows(problem, found, heavy, width)
         linear = linearised(problem, found.z, heavy, width)
         labels = table.labels.get("groups")
         covariance, loose = covariance_of(
@@ -136,7 +140,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         residuals=linear.residuals[:rows],
         starts=len(first),
         share_at_best=found.share,
-        converged=linear.converged,
+        converged=optimal or linear.converged,
         notes=notes_on(template, family, table),
         source=_named(table),
         rows=rows,

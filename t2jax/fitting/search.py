@@ -21,7 +21,7 @@ __all__ = ["Found", "Problem", "descend_all", "narrowing", "search", "width_of"]
 
 _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
-_NOWHERE = 1e-8
+_NOWHERE = 1e-7
 """A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
 _BATCH, _ROUNDS, _STEPS = 512, 5, 8
 _KEPT = 32
