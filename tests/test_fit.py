@@ -158,7 +158,7 @@ def test_least_absolute_deviations_of_hoffmanns_runs(chinchilla_runs):
         b_eq=found.residuals,
         bounds=[(-0.01, 0.01)] * 5 + [(0, None)] * (2 * n),
     )
-    assert found.objective <= programme.fun + 1e-8
+    assert found.objective <= programme.fun * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("train_set", GADRE)

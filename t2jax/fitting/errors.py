@@ -102,6 +102,8 @@ def covariance_of(
     p = linear.rows.shape[1]
     used = weights > 0
     rows, w = linear.rows[used], weights[used]
+    place = np.arange(len(rows)) if groups is None else np.unique(groups[used], return_inverse=True)[1]
+    count = int(place.max()) + 1
     if isinstance(estimator, BetaBinomial):
         bread, scores = linear.hessian, w[:, None] * rows
     elif isinstance(estimator, LeastSquares):
@@ -110,7 +112,7 @@ def covariance_of(
     else:
         r = linear.residuals[used]
         delta = estimator.delta if isinstance(estimator, Huber) else 0.0
-        band = max(delta, _bandwidth(r))
+        band = max(delta, _bandwidth(r, count))
         near = np.abs(r) <= band
         bread = (rows * (w * near / band)[:, None]).T @ rows
         psi = np.clip(r / delta, -1.0, 1.0) if delta else np.sign(r)
@@ -125,8 +127,6 @@ def covariance_of(
     found = inverse
     if groups is not None or not isinstance(estimator, BetaBinomial):
         n = len(rows)
-        _, place = np.unique(groups[used], return_inverse=True) if groups is not None else (None, np.arange(n))
-        count = int(place.max()) + 1
         summed = np.zeros((count, len(kept)))
         np.add.at(summed, place, scores[:, kept])
         small = n / max(n - len(kept), 1) * count / max(count - 1, 1)
@@ -139,15 +139,16 @@ def covariance_of(
     return covariance, sorted({*loose, *too_wide})
 
 
-def _bandwidth(r: np.ndarray) -> float:
+def _bandwidth(r: np.ndarray, n: int) -> float:
     """Hall and Sheather's for a median at 95 %: s·Φ⁻¹(½ + h), h = n^(−1/3)·1.96^(2/3)·(1.5·φ(0)²)^(1/3).
 
-    s is the smaller of the standard deviation and the interquartile range over 1.34. To either side of zero: twice as
-    wide, a count takes the flanks of Gaussian noise for its peak and intervals come out a quarter too wide.
+    n: how many of the residuals are independent. s is the smaller of the standard deviation and the interquartile
+    range over 1.34. To either side of zero: twice as wide, a count takes the flanks of Gaussian noise for its peak and
+    intervals come out a quarter too wide.
     """
     low, high = np.quantile(r, [0.25, 0.75])
     spread = min(np.std(r), (high - low) / 1.34) or np.std(r)
-    h = len(r) ** (-1 / 3) * 1.96 ** (2 / 3) * (1.5 / (2 * np.pi)) ** (1 / 3)
+    h = n ** (-1 / 3) * 1.96 ** (2 / 3) * (1.5 / (2 * np.pi)) ** (1 / 3)
     return float(max(spread * NormalDist().inv_cdf(0.5 + min(h, 0.45)), 1e-300))
 
 

@@ -122,8 +122,9 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     # What is not identified stays out of the errors of what is.
     known = np.where(np.isnan(covariance), 0.0, covariance)
     spread = slopes @ known @ slopes.T
-    for i in loose:
-        spread[i, :] = spread[:, i] = np.nan
+    # With an exponent its amplitude is lost, which is the size of the term in the middle of the data times N₀^α.
+    lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1))
+    spread[lost, :] = spread[:, lost] = np.nan
     rows = len(table)
     objective, log_likelihood = _objective(chosen, linear, found.value, width, table, weights_of_rows)
     fitted = Fit(
@@ -134,7 +135,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         free=free,
         kinds=problem.coordinates.kinds,
         covariance=spread,
-        at_boundary=tuple(name for name in wanted if name in zeros or name in {free[i] for i in loose}),
+        at_boundary=tuple(name for name in wanted if name in zeros or name in {free[i] for i in lost}),
         objective=objective,
         log_likelihood=log_likelihood,
         residuals=linear.residuals[:rows],

@@ -159,7 +159,7 @@ class Fit:
             z, _ = descend_all(run.problem, np.tile(run.z, (n, 1)), weights, widths, progress)
             coefficients = [np.asarray(one) for one in _coefficients(run.problem.coordinates, z)]
         columns = [jnp.asarray(np.broadcast_to(one, n), dtype=float) for one in coefficients]
-        return run.problem.coordinates.built(columns)
+        return Coordinates.of(self.model, {}, (), ()).built(columns)  # with the fit as its source
 
     def to_json(self, path: str | Path, *, ensemble: Any = None) -> None:
         """Write the law with its uncertainty to a file that `from_json` and `t2jax plan --law` read.
