@@ -29,21 +29,15 @@ def random_runs(seed: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     return truth, {"params": params, "tokens": tokens, "loss": loss * np.exp(NOISE * rng.normal(size=144))}
 
 
-@pytest.mark.parametrize(
-    ("estimator", "laws"),
-    [(t2.Huber(1e-3), 100), (t2.LeastAbsoluteDeviations(), 50), (t2.LeastSquares(), 100)],
-    ids=["Huber", "least absolute deviations", "least squares"],
-)
-def test_intervals_hold_the_truth_nine_times_in_ten(estimator, laws):
-    held, solved = [], 0
-    for seed in range(laws):
+@pytest.mark.parametrize("estimator", [t2.Huber(1e-3), t2.LeastSquares()], ids=["Huber", "least squares"])
+def test_intervals_hold_the_truth_nine_times_in_ten(estimator):
+    held = []
+    for seed in range(100):
         truth, runs = random_runs(seed)
-        found = t2.fit(t2.Chinchilla, runs, estimator=estimator, starts=64)
-        solved += found.status == "solved"
+        found = t2.fit(t2.Chinchilla, runs, estimator=estimator, starts=16)
+        assert found.status == "solved"
         intervals = found.interval(0.9)
         held += [[low <= truth[name] <= high for name, (low, high) in intervals.items()]]
-    # Absolute deviations may go through fewer rows than there are coefficients; then the end is not certain.
-    assert solved >= (0.98 if isinstance(estimator, t2.LeastAbsoluteDeviations) else 1.0) * laws
     assert 0.85 <= np.mean(held) <= 0.95, np.mean(held, axis=0)
 
 
