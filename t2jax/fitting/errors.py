@@ -103,7 +103,7 @@ def covariance_of(
     used = weights > 0
     rows, w = linear.rows[used], weights[used]
     place = np.arange(len(rows)) if groups is None else np.unique(groups[used], return_inverse=True)[1]
-    count = int(place.max()) + 1
+    count = int(np.max(place)) + 1
     if isinstance(estimator, BetaBinomial):
         bread, scores = linear.hessian, w[:, None] * rows
     elif isinstance(estimator, LeastSquares):

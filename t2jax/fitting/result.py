@@ -148,7 +148,7 @@ class Fit:
         if labels is not None and labels.shape != (rows,):
             raise ValueError(f"groups must be one label for each of the {rows} rows, got shape {labels.shape}")
         place = np.arange(rows) if labels is None else np.unique(labels, return_inverse=True)[1]
-        count = int(place.max()) + 1
+        count = int(np.max(place)) + 1
         with jax.enable_x64(True):
             seed = np.asarray(jax.random.bits(key, (4,), "uint32"))
         drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), n)
