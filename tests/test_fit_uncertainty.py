@@ -3,6 +3,7 @@
 import csv
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -179,6 +180,12 @@ def test_no_irreducible_loss_is_zero_exactly():
 # ── Through to the optimum ──
 
 
+def log_optimal_params(coefficients):
+    """log N* of 5.88e23 = 6ND, in closed form: N* = G·(C/6)^(β/(α+β))."""
+    _, A, B, alpha, beta = coefficients
+    return jnp.log(alpha * A / (beta * B)) / (alpha + beta) + beta / (alpha + beta) * jnp.log(5.88e23 / 6)
+
+
 def test_optimum_by_both_methods(real, resampled):
     problem = lambda law: t2.minimize(law, [t2.TrainingFLOPs() <= 5.88e23])  # noqa: E731
     found = optimum_interval(real, problem, ensemble=resampled)
@@ -195,8 +202,16 @@ def test_optimum_by_both_methods(real, resampled):
         assert ensemble.low < ensemble.median < ensemble.high
         widths = [np.log(one.high / one.low) for one in (delta, ensemble)]
         assert widths[0] == pytest.approx(widths[1], rel=0.15)
-    assert "delta method" in str(found)
-    assert "90% interval" in str(found)
+    # Both against the closed form: of every member, and of the derivatives by the coefficients.
+    members = log_optimal_params([getattr(resampled, name) for name in NAMES])
+    low, high = np.quantile(members, [0.05, 0.95])
+    assert [found.ensemble["params"].low, found.ensemble["params"].high] == pytest.approx(np.exp([low, high]), rel=1e-6)
+    slopes = jax.grad(log_optimal_params)(jnp.asarray([real.coefficients[name] for name in NAMES]))
+    error = np.sqrt(slopes @ real.covariance @ slopes)
+    assert np.log(found.delta["params"].high / found.delta["params"].median) == pytest.approx(
+        1.6448536 * error, rel=1e-6
+    )
+    assert str(found).splitlines()[0].split() == ["delta", "method", "90%", "interval", "ensemble", "90%", "interval"]
     assert optimum_interval(real, problem).ensemble is None
     with pytest.raises(ValueError, match="level must be strictly between 0 and 1, got 1"):
         optimum_interval(real, problem, level=1)
