@@ -2,6 +2,7 @@
 
 import csv
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -215,6 +216,29 @@ def test_optimum_by_both_methods(real, resampled):
     assert optimum_interval(real, problem).ensemble is None
     with pytest.raises(ValueError, match="level must be strictly between 0 and 1, got 1"):
         optimum_interval(real, problem, level=1)
+
+
+class Logistic(eqx.Module):
+    a: jax.Array
+    b: jax.Array
+
+    def __call__(self, at):
+        return jax.nn.sigmoid(self.a + self.b * jnp.log(at.params / 1e9))
+
+
+def test_an_interval_of_a_probability_stays_one():
+    """Near 1 it is symmetric in log odds, a + b·log(N/10⁹): the closed form of its error."""
+    noise = np.random.default_rng(2).normal(0, 0.03, len(PARAMS))
+    rates = 1 / (1 + np.exp(-(0.5 + 0.8 * np.log(PARAMS / 1e9)))) + noise
+    model = t2.quantity(Logistic(jnp.asarray(0.3), jnp.asarray(0.5)), probability=True)
+    data = {"params": PARAMS, "tokens": TOKENS, "pass_at_k": np.clip(rates, 0, 1)}
+    found = fit(model, data, starts=16)
+    limits = [t2.params <= 1e12, t2.tokens <= 1e12, t2.samples <= 1]
+    value = optimum_interval(found, lambda one: t2.maximize(one, limits)).delta["value"]
+    slope = np.array([1.0, np.log(1e3)])
+    odds, error = slope @ found.values, np.sqrt(slope @ found.covariance @ slope)
+    ends = [1 / (1 + np.exp(-(odds + side * 1.6448536 * error))) for side in (0, -1, 1)]
+    assert [value.median, value.low, value.high] == pytest.approx(ends, rel=1e-7)
 
 
 # ── Forecasts ──

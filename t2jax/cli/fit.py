@@ -20,16 +20,12 @@ from t2jax.cli.progress import progress
 from t2jax.cli.usage import UsageError, meant
 from t2jax.fitting.coordinates import Coordinates, coefficient_names
 from t2jax.fitting.families import template_of
-from t2jax.laws import Chinchilla, DataConstrained, Kaplan, Overtraining
-from t2jax.passk import BetaPassRate
-from t2jax.tasks import T2Accuracy, T2Loss
+from t2jax.fitting.files import CLASSES
+from t2jax.tasks import T2Accuracy
 
 __all__ = ["answer"]
 
 _LEVEL = 0.9
-_CLASSES = {
-    one.__name__: one for one in (Chinchilla, Kaplan, Overtraining, DataConstrained, T2Loss, T2Accuracy, BetaPassRate)
-}
 _THETA = (1.5, 3.0, 0.9, 0.0, 0.0)
 """Where a search has nothing better to begin at."""
 
@@ -115,7 +111,7 @@ def _model(options: Fit) -> tuple[Any, tuple[str, ...]]:
             raise UsageError(f"--law {options.law} is a task, not the loss law inside one")
         template: Any = T2Accuracy(law, _THETA)
     else:
-        template = template_of(_CLASSES[kind])
+        template = template_of(CLASSES[kind])
     if values:
         template = _with_values(template, values)
     return template, (*values, *(("law",) if kind == "T2Accuracy" else ()))

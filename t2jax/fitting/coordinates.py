@@ -17,7 +17,7 @@ import numpy as np
 
 from t2jax.optimize.dense import Scalar, Vector
 
-__all__ = ["Coordinates", "Kind", "Term", "coefficient_names", "in_float64"]
+__all__ = ["Coordinates", "Kind", "Term", "coefficient_names", "coefficient_values", "in_float64"]
 
 
 class Kind(enum.Enum):
@@ -63,8 +63,7 @@ class Coordinates(eqx.Module):
         """
         arrays, static = eqx.partition(model, eqx.is_inexact_array_like)
         leaves, treedef = jax.tree.flatten(arrays)
-        values = np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
-        names = coefficient_names(model)
+        values, names = coefficient_values(model), coefficient_names(model)
         held_names = [one for one in names if any(_within(one, outer) for outer in fixed)]
         for outer in fixed:
             if not any(_within(one, outer) for one in names):
@@ -159,6 +158,12 @@ def coefficient_names(model: Any) -> tuple[str, ...]:
         shape = np.shape(leaf)
         names += [name + "".join(f"[{i}]" for i in where) for where in np.ndindex(*shape)] if shape else [name]
     return tuple(names)
+
+
+def coefficient_values(model: Any) -> np.ndarray:
+    """All scalar coefficients as one row of float64, (q,), in the order of their names."""
+    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array_like))
+    return np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
 
 
 def in_float64(model: Any) -> Any:

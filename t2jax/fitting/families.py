@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 from t2jax.allocation import Allocation, Quantity, Scale
-from t2jax.fitting.coordinates import Kind, Term, coefficient_names
+from t2jax.fitting.coordinates import Kind, Term, coefficient_names, coefficient_values
 from t2jax.fitting.table import NATURAL, POSITIVE, SHARE, Column, Table
 from t2jax.laws import Chinchilla, DataConstrained, Kaplan, Overtraining
 from t2jax.passk import BetaPassRate
@@ -150,7 +150,7 @@ def log_decision(logs: Data) -> Allocation:
 def _law_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
     """Coefficients whose terms have sensible sizes in the middle of the data, exponents from 0.05 to 1.5."""
     family, names = family_of(model), coefficient_names(model)
-    found = np.tile(_values(model), (count, 1))
+    found = np.tile(coefficient_values(model), (count, 1))
     least = float(np.min(table[family.observed.name]))
     for name in names:
         if name.split(".")[-1] == "E":
@@ -194,7 +194,7 @@ def _kaplan_starts(model: Any, table: Table, count: int, rng: Generator) -> np.n
 
 def _accuracy_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
     """θ from a regression of the models' own mean pass rates, then perturbed."""
-    values = _values(model)
+    values = coefficient_values(model)
     loss = np.exp(np.asarray(model.law.log_value(log_decision({c: np.log(table[c]) for c in ("params", "tokens")}))))
     if "num_correct" in table.columns:
         rate = (table["num_correct"] + 0.05) / (table["num_samples"] + 0.1)
@@ -234,16 +234,11 @@ def _pass_rate_starts(model: Any, table: Table, count: int, rng: Generator) -> n
 
 def _own_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
     """The model's own coefficients, and others around them: positive ones by a factor of about e."""
-    values = _values(model)
+    values = coefficient_values(model)
     found = np.tile(values, (count, 1))
     noise = rng.normal(size=(count - 1, len(values)))
     found[1:] = np.where(values > 0, values * np.exp(noise), values + noise * np.maximum(np.abs(values), 1.0))
     return found
-
-
-def _values(model: Any) -> np.ndarray:
-    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array_like))
-    return np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
 
 
 _LAW = (PARAMS, TOKENS)

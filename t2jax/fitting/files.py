@@ -20,9 +20,9 @@ from t2jax.passk import BetaPassRate
 from t2jax.provenance import Provenance
 from t2jax.tasks import T2Accuracy, T2Loss
 
-__all__ = ["read", "write"]
+__all__ = ["CLASSES", "read", "write"]
 
-_CLASSES = {
+CLASSES: Mapping[str, type] = {
     one.__name__: one for one in (Chinchilla, Kaplan, Overtraining, DataConstrained, T2Loss, T2Accuracy, BetaPassRate)
 }
 
@@ -31,7 +31,7 @@ def write(fit: Fit, path: Path, ensemble: Any) -> None:
     """Beside it first, then in its place: a file is whole or not there. Raises FileExistsError where one is."""
     if path.exists():
         raise FileExistsError(f"{path} exists: name another file, or remove it")
-    if type(fit.model) not in _CLASSES.values():
+    if type(fit.model) not in CLASSES.values():
         raise TypeError(f"only t2jax's own models are written as JSON, not {type(fit.model).__name__}")
     content = _described(fit.model, fit.coefficients)
     ensemble = fit.ensemble if ensemble is None else ensemble
@@ -40,7 +40,7 @@ def write(fit: Fit, path: Path, ensemble: Any) -> None:
         "source": fit.source,
         "rows": fit.rows,
         "objective": fit.objective,
-        "log_likelihood": fit.log_likelihood,
+        "log_likelihood": None if fit.log_likelihood is None else _finite(fit.log_likelihood),
         "starts": fit.starts,
         "share_at_best": fit.share_at_best,
         "converged": fit.converged,
@@ -107,7 +107,7 @@ def _built(content: Mapping[str, Any]) -> Any:
         for key, value in content.items()
         if key != "kind"
     }
-    return _CLASSES[content["kind"]](**arguments)
+    return CLASSES[content["kind"]](**arguments)
 
 
 def _provenance(told: Mapping[str, Any]) -> Provenance:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2jax.fitting.coordinates import Coordinates, Kind, in_float64
-from t2jax.fitting.errors import covariance_of, linearised
+from t2jax.fitting.coordinates import Coordinates, Kind, coefficient_values, in_float64
+from t2jax.fitting.errors import Linear, covariance_of, linearised
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
 from t2jax.fitting.notes import notes_on
@@ -126,7 +126,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1))
     spread[lost, :] = spread[:, lost] = np.nan
     rows = len(table)
-    objective, log_likelihood = _objective(chosen, linear, found.value, width, table, weights_of_rows)
+    objective, log_likelihood = _objective(chosen, linear, found.value, table, weights_of_rows)
     fitted = Fit(
         model=None,
         estimator=chosen,
@@ -155,20 +155,31 @@ def read_rows(
 ) -> tuple[Table, np.ndarray]:
     """The columns that the fit needs, labels called "groups" if there are any, and a weight for every row."""
     rename = dict(columns or {})
-    asked = [replace(one, optional=True) for one in (family.observed, *(COUNTS if family.counted else ()))]
-    inputs = [replace(one, optional=True) if family.counted else one for one in family.inputs]
-    extra = [Column("weights", "weight of the row", NONNEGATIVE, optional=True)] if isinstance(weights, str) else []
+    labels = [groups] if isinstance(groups, str) else []
+    extra = [Column("weights", "weight of the row", NONNEGATIVE)] if isinstance(weights, str) else []
     if extra:
         rename["weights"] = weights
-    labels = [groups] if isinstance(groups, str) else []
-    wanted = [*inputs, *family.per_row.values(), *asked, *extra]
-    table = read_table(data, wanted, rename=rename, labels=labels)
-    counted = family.counted and any(one.name in table.columns for one in COUNTS)
-    # What must be there depends on what is: read again, for the message that names what is missing.
-    needs = [one for one in family.inputs if not (counted and one.name == "samples")]
-    needs += [*family.per_row.values(), *(COUNTS if counted else (family.observed,)), *extra]
-    names = {one.name for one in needs}
-    table = read_table(data, needs, rename={a: b for a, b in rename.items() if a in names}, labels=labels)
+
+    possible = {one.name for one in (*family.inputs, family.observed, *(COUNTS if family.counted else ()))}
+
+    def read(wanted: Sequence[Column]) -> Table:
+        # Other names of what another table of this family would need are not amiss.
+        idle = possible - {one.name for one in wanted}
+        return read_table(data, wanted, rename={a: b for a, b in rename.items() if a not in idle}, labels=labels)
+
+    always = [*family.per_row.values(), *extra]
+    counted = False
+    if family.counted:  # counts or pass@k: what must be there depends on what is
+        either = [replace(one, optional=True) for one in (*family.inputs, family.observed, *COUNTS)]
+        table = read([*always, *either])
+        counted = any(one.name in table.columns for one in COUNTS)
+    needs = [*family.inputs, *always, family.observed]
+    if counted:
+        needs = [*(one for one in family.inputs if one.name != "samples"), *always, *COUNTS]
+    if not family.counted or any(one.name not in table.columns for one in needs):
+        table = read(needs)  # the second time for the message that names what is missing
+    names = [one.name for one in needs]
+    table = replace(table, columns={name: column for name, column in table.columns.items() if name in names})
     if counted:
         _check_counts(table)
     if labels:
@@ -248,7 +259,7 @@ def _starts(template: Any, family: Family, table: Table, coordinates: Coordinate
             raise ValueError(f"starts must be a whole number of at least 1, or models to begin at, got {given!r}")
         drawn = family.starts(template, table, count, rng)
     else:
-        drawn = np.stack([_coefficients_of(one) for one in given])
+        drawn = np.stack([coefficient_values(one) for one in given])
         if drawn.shape[1] != len(coordinates.names):
             raise ValueError("starts must be models of the kind that is fitted")
     # What is held keeps its value also where an amplitude is placed by it.
@@ -256,11 +267,6 @@ def _starts(template: Any, family: Family, table: Table, coordinates: Coordinate
     fixed = [i for i in range(len(held)) if i not in coordinates.free]
     drawn[:, fixed] = held[fixed]
     return coordinates.inverse(drawn)
-
-
-def _coefficients_of(model: Any) -> np.ndarray:
-    leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array_like))
-    return np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
 
 
 def _without_zeros(
@@ -289,7 +295,7 @@ def _without_zeros(
 
 
 def _objective(
-    estimator: Estimator, linear: Any, value: float, width: float, table: Table, weights: np.ndarray
+    estimator: Estimator, linear: Linear, value: float, table: Table, weights: np.ndarray
 ) -> tuple[float, float | None]:
     """The estimator's own sum, and its log-likelihood: of Laplace and Gaussian noise at their most likely widths."""
     w, r = weights, linear.residuals[: len(table)]

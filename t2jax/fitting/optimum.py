@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from t2jax.allocation import Scale
 from t2jax.fitting.coordinates import Coordinates, in_float64
 from t2jax.fitting.result import Fit
 from t2jax.optimize import Solution
@@ -32,9 +33,9 @@ class Interval:
 class OptimumInterval:
     """Intervals of the optimum by name (params, tokens, samples, value), at the confidence `level`.
 
-    delta: from the fit's covariance and the optimum's implicit derivatives, symmetric in logarithms. ensemble: from
-    resampled fits, the median and quantiles of those that have an optimum; None without an ensemble. solved: the share
-    of the ensemble that does.
+    delta: from the fit's covariance and the optimum's implicit derivatives, symmetric in logarithms (pass@k: in log
+    odds). ensemble: from resampled fits, the median and quantiles of those that have an optimum; None without an
+    ensemble. solved: the share of the ensemble that does.
     """
 
     level: float
@@ -76,53 +77,52 @@ def optimum_interval(
         raise ValueError(f"level must be strictly between 0 and 1, got {level!r}")
     laws = fit.ensemble if ensemble is None else ensemble
     with jax.enable_x64(True):
-        model = in_float64(fit.model)
-        names, at_best, slopes = _with_slopes(fit, model, problem)
+        scales, at_best, slopes = _with_slopes(fit, problem)
         known = np.where(np.isnan(fit.covariance), 0.0, fit.covariance)
         errors = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", slopes, known, slopes), 0.0))
         z = NormalDist().inv_cdf(0.5 + level / 2)
         delta = {
-            name: Interval(*(float(np.exp(one + side * z * error)) for side in (0.0, -1.0, 1.0)))
-            for name, one, error in zip(names, at_best, errors, strict=True)
+            name: Interval(*(float(scale.to_value(jnp.asarray(one + side * z * error))) for side in (0.0, -1.0, 1.0)))
+            for (name, scale), one, error in zip(scales.items(), at_best, errors, strict=True)
         }
         if laws is None:
             return OptimumInterval(level, delta, None, None)
         every, ok = (np.asarray(one) for one in _of_ensemble(problem, in_float64(laws)))
-        logs = every[:, ok]
-    tails = (0.5, 0.5 - level / 2, 0.5 + level / 2)
-    found = {
-        name: Interval(*np.exp(np.quantile(row, tails)).tolist()) if row.size else Interval(*(np.nan,) * 3)
-        for name, row in zip(names, logs, strict=True)
-    }
+        tails = (0.5, 0.5 - level / 2, 0.5 + level / 2)
+        found = {
+            name: Interval(*np.quantile(row, tails).tolist()) if row.size else Interval(*(np.nan,) * 3)
+            for name, row in zip(scales, every[:, ok], strict=True)
+        }
     return OptimumInterval(level, delta, found, float(np.mean(ok)))
 
 
-def _with_slopes(fit: Fit, model: Any, problem: Callable[[Any], Solution]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names, logarithms and their derivatives by the fitted coefficients, (4, p)."""
-    solution = problem(model)  # raises, with the reason, where there is none
-    coordinates = Coordinates.of(model, {}, (), ())
+def _with_slopes(fit: Fit, problem: Callable[[Any], Solution]) -> tuple[dict[str, Scale], np.ndarray, np.ndarray]:
+    """Names with their scales, the scores of N, D, k and the value, and these by the fitted coefficients, (4, p)."""
+    coordinates, values = Coordinates.of(in_float64(fit.model), {}, (), ()), jnp.asarray(fit.values)
+    solution = problem(coordinates.built(list(values)))  # raises, with the reason, where there is none
     free = tuple(fit.names.index(name) for name in fit.free)
-    slopes = _slopes(problem, coordinates, free, jnp.asarray(fit.values))
-    return [*_names(solution), "value"], np.asarray(jnp.stack(_logs(solution))), np.asarray(slopes)
+    slopes = _slopes(problem, coordinates, free, values)
+    scales = {**dict.fromkeys(_names(solution), Scale.LOG), "value": solution.objective_scale}
+    return scales, np.asarray(jnp.stack(_scores(solution))), np.asarray(slopes)
 
 
 @eqx.filter_jit
 def _slopes(problem: Any, coordinates: Coordinates, free: tuple[int, ...], values: Array) -> Array:
-    """d log(N, D, k, value)/d the free ones of all coefficients."""
+    """d (log N, log D, log k, score of the value)/d the free ones of all coefficients."""
     places = np.array(free, dtype=int)
 
-    def logs(of_free: Array) -> Array:
+    def scores(of_free: Array) -> Array:
         every = values.at[places].set(of_free)
-        return jnp.stack(_logs(problem(coordinates.built([every[i] for i in range(len(values))]))))
+        return jnp.stack(_scores(problem(coordinates.built([every[i] for i in range(len(values))]))))
 
-    return jax.jacfwd(logs)(values[places])
+    return jax.jacfwd(scores)(values[places])
 
 
 @eqx.filter_jit
 def _of_ensemble(problem: Any, laws: Any) -> tuple[Array, Array]:
-    """(logarithms of N, D, k and the value, whether it is solved) for every member."""
+    """(N, D, k and the value, whether it is solved) for every member."""
     solutions = eqx.filter_vmap(problem)(laws)
-    return jnp.stack(_logs(solutions)), solutions.ok
+    return jnp.stack([*jax.tree.leaves(solutions.allocation), solutions.value]), solutions.ok
 
 
 def _names(solution: Solution) -> list[str]:
@@ -130,5 +130,7 @@ def _names(solution: Solution) -> list[str]:
     return [jax.tree_util.keystr(path).lstrip(".") for path, _ in leaves]
 
 
-def _logs(solution: Solution) -> list[Any]:
-    return [jnp.log(leaf) for leaf in (*jax.tree.leaves(solution.allocation), solution.value)]
+def _scores(solution: Solution) -> list[Any]:
+    """On the real line: logarithms, or log odds of a pass@k, so that no interval leaves the range."""
+    logs = [jnp.log(leaf) for leaf in jax.tree.leaves(solution.allocation)]
+    return [*logs, solution.objective_scale.of_value(solution.value)]

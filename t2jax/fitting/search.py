@@ -25,6 +25,8 @@ _NOWHERE = 1e-7
 """A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
 _BATCH, _ROUNDS, _STEPS = 512, 5, 8
 _KEPT = 32
+_LANES = 16
+"""Exact descents side by side: half of those kept, so that two cores share them."""
 _FEW = 48
 """Rows that first descents see: enough to find the valley, whose floor exact descents then find with all rows."""
 
@@ -109,7 +111,7 @@ def descend_all(
         return here, value
 
     # Rows times lanes bound the memory. Powers of two: fits to other data and refits share what was compiled.
-    most = int(np.clip(500_000 // weights.shape[-1], 1, _KEPT))
+    most = int(np.clip(500_000 // weights.shape[-1], 1, _LANES))
     size = 1 << min(most.bit_length() - 1, (len(z) - 1).bit_length())
     return _in_batches(run, np.arange(len(z)), size, progress)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from t2jax.allocation import Allocation
+from t2jax.allocation import Allocation, Scale
 from t2jax.provenance import Provenance
 from t2jax.report import aligned, human
 
@@ -58,6 +58,7 @@ class Solution(eqx.Module):
     residual: Float[Array, "..."]
     violation: Float[Array, "..."]
     objective_label: str = eqx.field(static=True)
+    objective_scale: Scale = eqx.field(static=True)
     constraint_labels: tuple[str, ...] = eqx.field(static=True)
     provenances: tuple[Provenance, ...] = eqx.field(static=True)
     maximised: bool = eqx.field(static=True)

@@ -98,6 +98,7 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
         **report,
         limits=tuple(c.limit for c in constraints),
         objective_label=quantity.label,
+        objective_scale=quantity.scale,
         constraint_labels=tuple(c.label for c in constraints),
         provenances=tuple(
             dict.fromkeys(p for q in (quantity, *(c.quantity for c in constraints)) for p in q.provenances())
