@@ -204,6 +204,29 @@ def test_task_loss_of_pythia(t2_fit):
     assert t2_fit.status == "at the boundary: law.E not identified"
 
 
+def test_task_loss_forecasts_overtrained_checkpoints(t2_fit, t2_rows):
+    """The T² paper's protocol: fit up to 200 tokens per parameter, forecast beyond. Its errors recomputed by hand."""
+    found = t2.holdout(t2_fit, by="tokens_per_param", cut=200.0)
+    beyond = t2_rows["tokens"] / t2_rows["params"] > 200.0
+    assert (found.fit.rows, len(found.observed)) == (int(np.sum(~beyond)), int(np.sum(beyond)))
+    np.testing.assert_array_equal(found.observed, t2_rows["loss"][beyond])
+    c = found.fit.coefficients
+    predicted = c["law.E"] + sum(
+        c[amplitude] * t2_rows[column] ** -c[exponent]
+        for amplitude, exponent, column in (
+            ("law.A", "law.alpha", "params"),
+            ("law.B", "law.beta", "tokens"),
+            ("G", "gamma", "samples"),
+        )
+    )
+    np.testing.assert_allclose(found.predicted, predicted[beyond], rtol=1e-9)
+    error = predicted / t2_rows["loss"] - 1
+    assert found.relative_error == pytest.approx(np.mean(np.abs(error[beyond])), rel=1e-9)
+    assert found.relative_error_within == pytest.approx(np.mean(np.abs(error[~beyond])), rel=1e-9)
+    assert found.bias == pytest.approx(np.mean(error[beyond]), rel=1e-9)
+    assert found.fit.objective < t2_fit.objective  # of fewer rows
+
+
 def test_task_loss_never_above_two_hundred_starts_of_scipy(t2_fit, t2_rows):
     rng = np.random.default_rng(0)
     logs = logs_of(t2_rows, "params", "tokens", "samples")
