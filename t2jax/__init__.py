@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from t2jax.literature import list_published, published
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
+    from t2jax.sweeping import grid, sweep
     from t2jax.tasks import T2Accuracy, T2Loss
 
 # Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
@@ -51,6 +52,7 @@ _HOME = {
     "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
     "t2jax.literature": ("list_published", "published"),
+    "t2jax.sweeping": ("grid", "sweep"),
     "t2jax.tasks": ("T2Accuracy", "T2Loss"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -80,6 +82,7 @@ __all__ = [
     "TrainingFLOPs",
     "envelope",
     "fit",
+    "grid",
     "holdout",
     "isoflop",
     "list_published",
@@ -91,6 +94,7 @@ __all__ = [
     "published",
     "quantity",
     "samples",
+    "sweep",
     "tokens",
 ]
 

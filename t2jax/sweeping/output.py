@@ -1,9 +1,9 @@
 """Results on disk: a folder of Parquet parts that is whole or not there, and can be taken up where a run ended.
 
 While parts are written the folder is called `NAME.partial`; the last step gives it its name. A folder that has its name
-is therefore whole, and pyarrow, pandas and Spark read it as one table, as DuckDB and Polars do with `NAME/*.parquet`. Each part is written aside,
-flushed to the disk and renamed. Its name ends with the checksum of its bytes, by which a part that is not as it was
-written is found. Nothing in the folder depends on the time or on how often the run was taken up.
+is therefore whole, and pyarrow, pandas and Spark read it as one table, as DuckDB and Polars do with `NAME/*.parquet`.
+Each part is written aside, flushed to the disk and renamed. Its name ends with the checksum of its bytes, by which a
+part that is not as it was written is found. Nothing depends on the time or on how often the run was taken up.
 """
 
 import errno
