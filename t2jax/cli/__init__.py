@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError:
         return _complain('the command line needs tyro: pip install "t2jax[cli]"')
     from t2jax.cli import fit_options, options
-    from t2jax.cli.usage import UsageError
+    from t2jax.planning.usage import UsageError
 
     try:
         command = options.parse(words)

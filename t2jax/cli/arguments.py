@@ -5,11 +5,10 @@ from typing import Annotated
 
 import tyro
 
-from t2jax.cli.usage import UsageError
+from t2jax.planning.scenario import number
+from t2jax.planning.usage import UsageError
 
-__all__ = ["Flag", "Name", "Number", "check_number", "read_number", "whole"]
-
-_SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+__all__ = ["Flag", "Name", "Number", "check_number", "check_typed", "read_number", "whole"]
 
 
 class _NoNumber(float):
@@ -25,10 +24,8 @@ class _NoNumber(float):
 
 def read_number(words: list[str]) -> float:
     """'7B' → 7e9; a NaN that `check_number` refuses for what is no number."""
-    word = words[0].strip()
-    scale = _SUFFIXES.get(word[-1:].upper(), 1.0)
     try:
-        return float(word[:-1] if scale > 1 else word) * scale
+        return number(words[0])
     except ValueError:
         return _NoNumber(words[0])
 
@@ -48,10 +45,15 @@ Name = Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE.json", help_behavi
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 
 
-def check_number(option: str, value: float, *, zero: bool = False) -> None:
-    """Raises `UsageError` for what is no number, not finite, negative, or zero where `zero` is not accepted."""
+def check_typed(option: str, value: float) -> None:
+    """Raises `UsageError` for what is no number."""
     if isinstance(value, _NoNumber):
         raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value.word!r}")
+
+
+def check_number(option: str, value: float, *, zero: bool = False) -> None:
+    """Raises `UsageError` for what is no number, not finite, negative, or zero where `zero` is not accepted."""
+    check_typed(option, value)
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise UsageError(f"{option} must be {'zero or positive,' if zero else 'positive'} and finite, got {value:g}")
 

@@ -1,7 +1,6 @@
 """What people do today: train the Chinchilla-optimal model, then sample it with what is left.
 
-Everything is evaluated for many models at once by two small compiled functions, whatever the law: the compute-optimal
-line is where d L/d log N = d L/d log D, found by bisection, which a convex log L makes safe.
+Everything is evaluated for many models at once by two small compiled functions, whatever the law.
 """
 
 from collections.abc import Callable
@@ -9,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax.allocation import Allocation, Quantity
+from t2jax.planning.balance import FAR, balanced
 
 __all__ = ["Demand", "Limits", "Measured", "balanced_tokens", "measure", "sampled_with_the_rest"]
 
 LANES = 512
 """Models looked at together. Always as many, so that each function is compiled once."""
-_FAR = 80.0  # e^±80: as far as the optimiser looks
 _MOST_FLOPS = 1e45
 
 
@@ -78,26 +76,7 @@ def measure(task: Quantity, law: Quantity, params: Any, tokens: Any, samples: An
     return Measured(np.asarray(value)[:size], np.asarray(loss)[:size])
 
 
-@eqx.filter_jit
-def _balanced(law: Quantity, log_params: Array, log_tokens: Array, slide: Array) -> tuple[Array, Array]:
-    """From (log N, log D), the point with d L/d log N = d L/d log D on the line log N − slide·t, log D + t."""
-
-    def at(t: Array) -> tuple[Array, Array]:
-        return log_params - slide * t, log_tokens + t
-
-    def loss(log_params: Array, log_tokens: Array) -> Array:
-        return law(Allocation(jnp.exp(log_params), jnp.exp(log_tokens)))
-
-    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        middle = 0.5 * (low + high)
-        ones = jnp.ones_like(middle)
-        _, excess = jax.jvp(loss, at(middle), (ones, -ones))  # positive where more tokens would help more
-        return jnp.where(excess > 0, middle, low), jnp.where(excess > 0, high, middle)
-
-    ends = jnp.full_like(log_params, -_FAR), jnp.full_like(log_params, _FAR)
-    low, high = jax.lax.fori_loop(0, 64, halve, ends)
-    return at(0.5 * (low + high))
+_balanced = eqx.filter_jit(balanced)
 
 
 def balanced_tokens(law: Quantity, params: Any) -> Any:
@@ -105,7 +84,7 @@ def balanced_tokens(law: Quantity, params: Any) -> Any:
     log_params = np.log(_padded(params))
     _, log_tokens = _balanced(law, jnp.asarray(log_params), jnp.zeros(LANES), jnp.zeros(()))
     tokens = np.exp(np.asarray(log_tokens))[: len(params)]
-    return np.where(np.abs(np.log(tokens)) < _FAR - 1e-6, tokens, np.nan)
+    return np.where(np.abs(np.log(tokens)) < FAR - 1e-6, tokens, np.nan)
 
 
 def _compute_optimal(law: Quantity, train_flops: Any) -> tuple[Any, Any]:
@@ -170,7 +149,7 @@ def sampled_with_the_rest(
         def reached(samples: Any) -> Any:
             return better * (measure(task, law, params, tokens, samples).value - target) >= 0
 
-        low, high = np.zeros(LANES), np.log(np.clip(most, 1.0, np.exp(_FAR)))
+        low, high = np.zeros(LANES), np.log(np.clip(most, 1.0, np.exp(FAR)))
         possible = (most >= 1.0) & reached(np.exp(high) if sampled else np.ones(LANES))
         for _ in range(56 if sampled else 0):
             middle = 0.5 * (low + high)
@@ -198,7 +177,7 @@ def sampled_with_the_rest(
 def _best_of(points: Callable[[Any], tuple[Any, Any, Any, Any]], most: float) -> tuple[float, float, float] | None:
     """The point of greatest gain over training FLOPs up to `most`: first everywhere, then ever closer to the best."""
     found = None
-    low, high = np.log(most) - _FAR, np.log(most)
+    low, high = np.log(most) - FAR, np.log(most)
     start, end = low, high
     for _ in range(7):
         log_flops = np.linspace(start, end, LANES)

@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax import fitting
-from t2jax.cli.coefficients import is_task, law_or_task
 from t2jax.cli.fit_options import ESTIMATORS, MODELS, Fit, fixed_values, renamed
 from t2jax.cli.fit_text import fit_text
 from t2jax.cli.progress import progress
-from t2jax.cli.usage import UsageError, meant
 from t2jax.fitting.coordinates import Coordinates, coefficient_names
 from t2jax.fitting.families import template_of
 from t2jax.fitting.files import CLASSES
+from t2jax.planning.coefficients import is_task, law_or_task
+from t2jax.planning.usage import UsageError, meant
 from t2jax.tasks import T2Accuracy
 
 __all__ = ["answer"]

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from t2jax.cli.arguments import Flag, Number, check_number, whole
-from t2jax.cli.usage import UsageError, meant
+from t2jax.planning.usage import UsageError, meant
 
 __all__ = ["ESTIMATORS", "MODELS", "Fit", "checked_fit", "fixed_values", "renamed"]
 

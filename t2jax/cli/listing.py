@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from t2jax.cli.coefficients import LAWS, TASKS
 from t2jax.literature import Published, list_published
+from t2jax.planning.coefficients import LAWS, TASKS
 
 __all__ = ["as_json", "as_text"]
 

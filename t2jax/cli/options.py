@@ -3,16 +3,17 @@
 Loads tyro, which the `cli` extra installs, but not JAX.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tyro
 
-from t2jax.cli.arguments import Flag, Name, Number, check_number
+from t2jax.cli.arguments import Flag, Name, Number, check_typed
 from t2jax.cli.fit_options import Fit
-from t2jax.cli.usage import UsageError
+from t2jax.planning.scenario import NAMES, NUMBERS, as_option, contradiction, number_fault
+from t2jax.planning.usage import UsageError
 
-__all__ = ["Fit", "List", "Plan", "checked", "parse"]
+__all__ = ["Fit", "List", "Plan", "checked", "given", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
@@ -125,38 +126,20 @@ def _in_short(command: type) -> str:
 
 def checked(plan: Plan) -> Plan:
     """The same, if it makes sense before any law is looked at. Raises `UsageError`."""
-    for field in fields(plan):
-        value = getattr(plan, field.name)
-        if field.type is Number and value is not None:
-            check_number("--" + field.name.replace("_", "-"), value, zero=field.name == "prompt_tokens")
-    budgets = (plan.total_flops, plan.train_flops, plan.inference_flops, plan.target)
-    if all(budget is None for budget in budgets):
-        raise UsageError(
-            "no budget: give --total-flops, or --train-flops with --inference-flops, or a --target to reach most "
-            f"cheaply; for example\n  {_EXAMPLE}"
-        )
-    if plan.total_flops is not None and plan.target is not None:
-        raise UsageError(
-            "--total-flops asks for the best at a cost and --target for the least cost of reaching it: give one of "
-            "them (with --target, --train-flops and --inference-flops are upper limits)"
-        )
-    if plan.law is not None and plan.task is not None:
-        raise UsageError("--law and --task are two things to plan for: give one of them")
-    if (plan.G is None) != (plan.gamma is None):
-        raise UsageError("--G and --gamma belong together: the task loss is L(N, D) + G/k^gamma")
-    if plan.G is not None and plan.law is None:
-        raise UsageError("--G and --gamma make a task of a loss law: give --law, too")
-    if plan.unique_tokens is not None and plan.law is None:
-        raise UsageError("--unique-tokens is for a law of repeated data: give --law muennighoff2023, too")
-    for option, value in (
-        ("--max-params", plan.max_params),
-        ("--max-tokens", plan.max_tokens),
-        ("--max-samples", plan.max_samples),
-    ):
-        if value is not None and value < 1:
-            raise UsageError(f"{option} must be at least 1, got {value:g}")
-    if plan.queries is None and plan.inference_flops is None:
-        for option, value in (("--prompt-tokens", plan.prompt_tokens), ("--output-tokens", plan.output_tokens)):
-            if value is not None:
-                raise UsageError(f"{option} is per query: say how many there are with --queries, for example 1e9")
+    for name in NUMBERS:
+        value = getattr(plan, name)
+        if value is not None:
+            check_typed(as_option(name), value)
+            _refuse(number_fault(name, value, as_option))
+    _refuse(contradiction(given(plan), as_option, example=f"; for example\n  {_EXAMPLE}"))
     return plan
+
+
+def given(plan: Plan) -> set[str]:
+    """The names of the options that say anything."""
+    return {name for name in (*NUMBERS, *NAMES) if getattr(plan, name) is not None}
+
+
+def _refuse(fault: str | None) -> None:
+    if fault is not None:
+        raise UsageError(fault)

@@ -15,18 +15,29 @@ import numpy as np
 
 from t2jax.allocation import Constraint, Quantity, params, samples, tokens
 from t2jax.cli.baseline import Demand, Limits, balanced_tokens, measure, sampled_with_the_rest
-from t2jax.cli.coefficients import fit_of, is_task, law_or_task
-from t2jax.cli.options import Plan
+from t2jax.cli.options import Plan, given
 from t2jax.cli.progress import progress
-from t2jax.cli.usage import UsageError
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
-from t2jax.tasks import T2Accuracy, T2Loss
+from t2jax.planning.coefficients import fit_of, is_task
+from t2jax.planning.objective import objective
+from t2jax.planning.scenario import (
+    DEFAULT_TASK,
+    as_option,
+    lacks_demand,
+    missed_target,
+    out_of_reach,
+    serves,
+    target_fault,
+    too_small,
+    without_end,
+)
+from t2jax.planning.usage import UsageError
+from t2jax.tasks import T2Accuracy
 
 __all__ = ["answer"]
 
-DEFAULT_TASK = "pythia-gsm8k"
 _NO_CAP = 1e38
 """More samples than the optimiser looks at. With it k = 1 is the same compiled problem with another limit."""
 
@@ -60,12 +71,10 @@ def answer(plan: Plan) -> dict[str, Any]:
         # A reason begins with its status: "infeasible: no allocation satisfies all constraints; …".
         status, said["reason"] = solution.reason.split(": ", 1)
         if status == "infeasible" and plan.target is not None:
-            said["reason"] = f"the target {plan.target:g} takes more than the limits allow"
+            said["reason"] = missed_target(plan.target)
         return {**said, **without, "status": status}
     if min(_where(solution)[:2]) < 1:
-        said["reason"] = "this budget buys no model of even one parameter and token"
-        if plan.target is not None:
-            said["reason"] = f"the target {plan.target:g} is reached by a model of less than one parameter or token"
+        said["reason"] = too_small(plan.target)
         return {**said, **without, "status": "infeasible"}
 
     columns = [_where(solution), sampled.result(), problem.one_sample()]
@@ -100,16 +109,11 @@ class _Problem:
         task, law, names = _looked_up(plan)
         fitted = fit_of(plan.law or plan.task or DEFAULT_TASK)
         for_task = is_task(task)
-        served = plan.queries is not None or plan.inference_flops is not None
-        together = plan.total_flops is not None or plan.target is not None
-        if plan.queries is None and together and (for_task or served):
-            what = "--total-flops pays for" if plan.target is None else "--target is reached by"
-            raise UsageError(
-                f"{what} training and answering: say how much is answered, "
-                "for example --queries 1e9 --output-tokens 500"
-            )
+        lacking = lacks_demand(given(plan), for_task=for_task, spelled=as_option)
+        if lacking is not None:
+            raise UsageError(lacking)
         if isinstance(task, T2Accuracy) and plan.target is not None and plan.target >= 1:
-            raise UsageError(f"--target is a pass@k, between 0 and 1 (0.6 is 60 %), got {plan.target:g}")
+            raise UsageError(target_fault(plan.target, as_option))
         prompt, output = plan.prompt_tokens or 0.0, plan.output_tokens or 1.0
         shared, each = (0.0, prompt + output) if plan.no_share_prompt else (prompt, output)
         none = math.inf
@@ -121,7 +125,7 @@ class _Problem:
             tokens=none if plan.max_tokens is None else plan.max_tokens,
             samples=none if plan.max_samples is None else plan.max_samples,
         )
-        demand = Demand((plan.queries or 1.0) if served else 0.0, shared, each)
+        demand = Demand((plan.queries or 1.0) if serves(given(plan)) else 0.0, shared, each)
         return cls(plan, task, law, *names, limits, demand, fitted)
 
     @property
@@ -152,17 +156,7 @@ class _Problem:
 
     def without_end(self) -> tuple[str, str] | None:
         """("unbounded", what to add) if nothing limits the answer."""
-        limits = self.limits
-        if self.plan.target is not None or math.isfinite(limits.total):
-            return None
-        if self.for_task and not math.isfinite(min(limits.inference, limits.samples)):
-            return "unbounded", "more samples are always better: add --inference-flops or --max-samples"
-        if not math.isfinite(min(limits.train, limits.tokens)):
-            return (
-                "unbounded",
-                "more training tokens are always better: add --train-flops or --max-tokens",
-            )
-        return None
+        return without_end(given(self.plan), for_task=self.for_task, spelled=as_option)
 
     def out_of_reach(self) -> tuple[str, str] | None:
         """("infeasible", the best there is) if not even unlimited FLOPs reach the target within the caps."""
@@ -174,9 +168,7 @@ class _Problem:
         if (best > target) if self.higher_is_better else (best < target):
             return None
         capped = math.isfinite(min(limits.params, limits.tokens, limits.samples))
-        what = "pass@k is at most" if self.higher_is_better else "the loss is never below"
-        caps = " within the caps" if capped else ""
-        return "infeasible", f"no compute reaches the target {target:g}: {what} {best:.6g}{caps}"
+        return out_of_reach(target, best, probability=self.higher_is_better, capped=capped)
 
     def solve(self, most_samples: float) -> Solution:
         train, serve = TrainingFLOPs(), self._serve()
@@ -351,18 +343,10 @@ class _Problem:
 
 def _looked_up(plan: Plan) -> tuple[Quantity, Quantity, tuple[str | None, str | None]]:
     """(what is planned for, its loss law, (name of the task, name of the law))."""
-    if plan.law is None:
-        name = plan.task or DEFAULT_TASK
-        task = law_or_task(name)
-        if not is_task(task):
-            raise UsageError(f"{name} is a loss law, not a task: give it with --law")
-        return task, task.law, (name, None)
-    law = law_or_task(plan.law, unique_tokens=plan.unique_tokens)
-    if is_task(law):
-        raise UsageError(f"{plan.law} is a task, not a loss law: give it with --task")
-    if plan.G is None:
-        return law, law, (None, plan.law)
-    return T2Loss(law, plan.G, plan.gamma), law, (None, plan.law)
+    found = objective(
+        plan.task, plan.law, G=plan.G, gamma=plan.gamma, unique_tokens=plan.unique_tokens, spelled=as_option
+    )
+    return *found, (None if plan.law else plan.task or DEFAULT_TASK, plan.law)
 
 
 def _where(solution: Solution) -> _Point:

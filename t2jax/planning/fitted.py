@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from t2jax.cli.usage import UsageError, meant
+from t2jax.planning.usage import UsageError, meant
 
 __all__ = ["check_fit", "read_fit"]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from t2jax.cli.fitted import check_fit, read_fit
-from t2jax.cli.usage import UsageError, meant
 from t2jax.literature import list_published, published
+from t2jax.planning.fitted import check_fit, read_fit
+from t2jax.planning.usage import UsageError, meant
 from t2jax.provenance import Provenance
 
 __all__ = ["LAWS", "TASKS", "fit_of", "is_task", "law_or_task"]
