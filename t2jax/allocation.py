@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.logs import log, log_sum
+from t2jax.powers import PowerTerm
 from t2jax.provenance import Provenance
 from t2jax.report import human
 
@@ -111,6 +112,10 @@ class Quantity(eqx.Module):
     @property
     def curvature(self) -> Curvature:
         return Curvature.UNKNOWN
+
+    def power_terms(self) -> tuple[PowerTerm, ...] | None:
+        """The sum of power laws of the coordinates that the quantity is; None where it is not known to be one."""
+        return None
 
     @property
     def label(self) -> str:
@@ -225,6 +230,9 @@ class Coordinate(Quantity):
             raise TypeError(f"{type(log).__name__} has no coordinate {self.name!r}")
         return getattr(log, self.name)
 
+    def power_terms(self) -> tuple[PowerTerm, ...]:
+        return (PowerTerm(1.0, 0.0, {self.name: 1.0}),)
+
     @property
     def curvature(self) -> Curvature:
         return Curvature.AFFINE
@@ -247,6 +255,9 @@ class Constant(Quantity):
     def score(self, log: Any) -> Float[Array, "..."]:
         return jnp.log(self.value)
 
+    def power_terms(self) -> tuple[PowerTerm, ...]:
+        return (PowerTerm(1.0, jnp.log(self.value), {}),)
+
     @property
     def curvature(self) -> Curvature:
         return Curvature.AFFINE
@@ -264,6 +275,10 @@ class Scaled(Quantity):
 
     def score(self, log: Any) -> Float[Array, "..."]:
         return jnp.log(self.factor) + self.quantity.log_value(log)
+
+    def power_terms(self) -> tuple[PowerTerm, ...] | None:
+        terms, times = self.quantity.power_terms(), jnp.log(self.factor)
+        return None if terms is None else tuple(one._replace(log_factor=one.log_factor + times) for one in terms)
 
     @property
     def curvature(self) -> Curvature:
@@ -284,6 +299,11 @@ class Sum(Quantity):
     def score(self, log: Any) -> Float[Array, "..."]:
         logs = [part.log_value(log) for part in self.parts]
         return log_sum(*[(1.0, one) for one in logs])
+
+    def power_terms(self) -> tuple[PowerTerm, ...] | None:
+        every = [part.power_terms() for part in self.parts]
+        known = [terms for terms in every if terms is not None]
+        return tuple(term for terms in known for term in terms) if len(known) == len(every) else None
 
     @property
     def curvature(self) -> Curvature:

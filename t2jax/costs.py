@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity
-from t2jax.logs import log_sum
+from t2jax.powers import PowerTerm, log_of_sum
 
 __all__ = ["InferenceFLOPs", "TrainingFLOPs"]
 
@@ -25,7 +25,10 @@ class TrainingFLOPs(Quantity):
         self.flops_per_param_token = validate.positive("flops_per_param_token", flops_per_param_token)
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
-        return jnp.log(self.flops_per_param_token) + log.params + log.tokens
+        return log_of_sum(self.power_terms(), log)
+
+    def power_terms(self) -> tuple[PowerTerm, ...]:
+        return (PowerTerm(self.flops_per_param_token, 0.0, {"params": 1.0, "tokens": 1.0}),)
 
     @property
     def curvature(self) -> Curvature:
@@ -67,11 +70,15 @@ class InferenceFLOPs(Quantity):
         validate.positive("prompt_tokens + output_tokens", self.prompt_tokens + self.output_tokens)
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
-        per_token = jnp.log(self.flops_per_param_token) + jnp.log(self.queries) + log.params
+        return log_of_sum(self.power_terms(), log)
+
+    def power_terms(self) -> tuple[PowerTerm, ...]:
+        per_token = jnp.log(self.flops_per_param_token) + jnp.log(self.queries)
+        once, per_sample = {"params": 1.0}, {"params": 1.0, "samples": 1.0}
         if self.share_prompt:
-            zero = jnp.zeros_like(log.samples)
-            return per_token + log_sum((self.prompt_tokens, zero), (self.output_tokens, log.samples))
-        return per_token + log.samples + jnp.log(self.prompt_tokens + self.output_tokens)
+            prompts = PowerTerm(self.prompt_tokens, per_token, once)
+            return prompts, PowerTerm(self.output_tokens, per_token, per_sample)
+        return (PowerTerm(self.prompt_tokens + self.output_tokens, per_token, per_sample),)
 
     @property
     def curvature(self) -> Curvature:

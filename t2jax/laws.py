@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity
-from t2jax.logs import log_sum
+from t2jax.powers import PowerTerm, log_of_sum
 from t2jax.provenance import Provenance
 
 __all__ = ["Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "LossLaw", "Overtraining"]
@@ -53,8 +53,11 @@ class Chinchilla(LossLaw):
         self.provenance = provenance
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
-        zero = jnp.zeros_like(log.params)
-        return log_sum((self.E, zero), (self.A, -self.alpha * log.params), (self.B, -self.beta * log.tokens))
+        return log_of_sum(self.power_terms(), log)
+
+    def power_terms(self) -> tuple[PowerTerm, ...]:
+        of_params = PowerTerm(self.A, 0.0, {"params": -self.alpha})
+        return PowerTerm(self.E, 0.0, {}), of_params, PowerTerm(self.B, 0.0, {"tokens": -self.beta})
 
     def compute_optimal_exponents(self) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """(a, b) of N* ∝ C^a, D* ∝ C^b where 6ND = C: a = β/(α+β), b = α/(α+β)."""
@@ -106,9 +109,13 @@ class Overtraining(LossLaw):
         self.provenance = provenance
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
+        return log_of_sum(self.power_terms(), log)
+
+    def power_terms(self) -> tuple[PowerTerm, ...]:
         # M^η·C^−η = (6N²)^−η and M^−η·C^−η = (6D²)^−η.
-        of_params, of_tokens = (-self.eta * (jnp.log(6.0) + 2.0 * one) for one in (log.params, log.tokens))
-        return log_sum((self.E, jnp.zeros_like(of_params)), (self.a, of_params), (self.b, of_tokens))
+        six, power = -self.eta * jnp.log(6.0), -2.0 * self.eta
+        of_params = PowerTerm(self.a, six, {"params": power})
+        return PowerTerm(self.E, 0.0, {}), of_params, PowerTerm(self.b, six, {"tokens": power})
 
 
 class ErrorFromLoss(eqx.Module):

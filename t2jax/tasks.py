@@ -12,6 +12,7 @@ from t2jax.allocation import Allocation, Curvature, Quantity, Scale
 from t2jax.fusion import once
 from t2jax.logs import log_sum
 from t2jax.passk import BetaPassRate
+from t2jax.powers import PowerTerm
 from t2jax.provenance import Provenance
 from t2jax.special import log_failure, log_odds_of_pass
 
@@ -38,6 +39,10 @@ class T2Loss(Quantity):
 
     def score(self, log: Allocation) -> Float[Array, "..."]:
         return log_sum((1.0, self.law.log_value(log)), (self.G, -self.gamma * log.samples))
+
+    def power_terms(self) -> tuple[PowerTerm, ...] | None:
+        terms = self.law.power_terms()
+        return None if terms is None else (*terms, PowerTerm(self.G, 0.0, {"samples": -self.gamma}))
 
     @property
     def curvature(self) -> Curvature:

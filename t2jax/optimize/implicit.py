@@ -6,7 +6,7 @@ follow from it. Batches are searched in pieces that stay in cache, each until it
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,7 +16,10 @@ from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
 from t2jax.optimize.interior import Box, Point, solve
 from t2jax.optimize.kkt import linearised_kkt
+from t2jax.optimize.optimum import Optimum, tolerance
+from t2jax.optimize.pieces import in_pieces
 from t2jax.optimize.problem import FAR, Problem
+from t2jax.optimize.separable import separable, solve_separable
 from t2jax.optimize.starts import slide, spread
 
 LANES = {"cpu": 128}
@@ -24,30 +27,14 @@ LANES = {"cpu": 128}
 them. An accelerator wants all at once."""
 
 
-class Optimum(NamedTuple):
-    """Where the search ended. The first five carry derivatives; the rest are flags and figures, as floats."""
-
-    x: Vector
-    multipliers: Vector
-    value: Scalar
-    violations: Vector
-    slopes: Vector
-    active: Vector
-    at_lower: Vector
-    at_upper: Vector
-    free: Vector
-    relevant: Vector
-    residual: Scalar
-    violation: Scalar
-    unbounded: Scalar
-    steps: Scalar
-
-
 def find(problem: Problem, start: Any, derivatives_of: Any = second_order) -> Optimum:
     """The optimum of a problem whose floating leaves are all of one dtype, searched from `start` (log scalars).
 
     derivatives_of: what the search takes its Hessians from, see `interior.solve`. Derivatives of the optimum are exact.
     """
+    shape = separable(problem)
+    if shape is not None:
+        return solve_separable(problem, shape)
     arrays, static = eqx.partition((problem, tuple(start)), eqx.is_inexact_array)
     leaves, treedef = jax.tree.flatten(arrays)
     search = partial(_search, solve=partial(solve, derivatives_of=derivatives_of))
@@ -60,7 +47,7 @@ def _restore(treedef: Any, static: Any, leaves: Any) -> tuple[Problem, Vector]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _optimum(search: Any, restore: Any, leaves: list[Any]) -> Optimum:
-    return _in_pieces(lambda leaves: search(*restore(leaves)), leaves)
+    return in_pieces(lambda leaves: search(*restore(leaves)), leaves, LANES)
 
 
 @_optimum.defjvp
@@ -207,11 +194,6 @@ def _best(points: Point) -> Point:
     return jax.tree.map(lambda a: a[pick], points)
 
 
-def tolerance(dtype: Any) -> float:
-    """The largest KKT residual, and violation of a constraint on its log scale, that counts as solved."""
-    return 1e-8 if dtype == jnp.float64 else 1e-3
-
-
 def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
     """Does the solution lie at the end of the world, or would the objective still gain from going there?"""
     limit = tolerance(point.value.dtype)
@@ -231,43 +213,3 @@ def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
         open_ended = box.free[i] & point.matters[i] & ((box.lower[i] if edge < 0 else box.upper[i]) == edge)
         far |= open_ended & ((jnp.abs(point.x[i] - edge) < 3.0) | better[at])
     return far
-
-
-def _in_pieces(fn: Any, leaves: list[Any]) -> Any:
-    """fn(leaves), and under `vmap` fn of each lane in pieces of a few lanes."""
-
-    @jax.custom_batching.custom_vmap
-    def one(leaves: list[Any]) -> Any:
-        return fn(leaves)
-
-    @one.def_vmap
-    def _(size: int, batched: list[Any], leaves: list[Any]) -> Any:
-        out = many(_lanes(size, batched[0], leaves))
-        return out, jax.tree.map(lambda _: True, out)
-
-    @jax.custom_batching.custom_vmap
-    def many(lanes: list[Any]) -> Any:
-        size = lanes[0].shape[0]
-        piece = LANES.get(jax.default_backend(), size)
-        if size <= piece:
-            return jax.vmap(fn)(lanes)
-        pieces = -(-size // piece)
-        # The last lane again fills the last piece: it is a problem like the others, and its repeats are cut off.
-        padded = [jnp.concatenate([a, jnp.broadcast_to(a[-1:], (pieces * piece - size, *a.shape[1:]))]) for a in lanes]
-        stacked = [a.reshape(pieces, piece, *a.shape[1:]) for a in padded]
-        out = jax.lax.map(jax.vmap(fn), stacked)
-        return jax.tree.map(lambda a: a.reshape(pieces * piece, *a.shape[2:])[:size], out)
-
-    @many.def_vmap
-    def _(size: int, batched: list[Any], lanes: list[Any]) -> Any:
-        full = _lanes(size, batched[0], lanes)
-        inner = full[0].shape[1]
-        out = many([a.reshape(size * inner, *a.shape[2:]) for a in full])
-        out = jax.tree.map(lambda a: a.reshape(size, inner, *a.shape[1:]), out)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return one(leaves)
-
-
-def _lanes(size: int, batched: list[bool], leaves: list[Any]) -> list[Any]:
-    return [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(leaves, batched, strict=True)]

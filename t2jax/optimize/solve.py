@@ -12,7 +12,8 @@ import numpy as np
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
 from t2jax.optimize.dense import Vector, second_order, second_order_by_differences
-from t2jax.optimize.implicit import Optimum, find, tolerance
+from t2jax.optimize.implicit import find
+from t2jax.optimize.optimum import Optimum, tolerance
 from t2jax.optimize.problem import FAR, Bound, Layout, Problem
 from t2jax.optimize.solution import NoSolutionError, Solution, Status
 
