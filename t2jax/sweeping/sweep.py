@@ -21,7 +21,7 @@ from t2jax.sweeping.sinks import Call, Disk, Memory, Sink
 
 __all__ = ["BATCH", "Swept", "sweep"]
 
-BATCH = 131_072
+BATCH = 262_144
 """Scenarios at once, unless told."""
 _AHEAD = 2
 """Batches given to the devices before the results of the first are taken up."""
