@@ -152,6 +152,7 @@ def test_what_is_there_is_never_written_over(whole, tmp_path):
             path=tmp_path / name,
             resume=True,
         )
+    refused(FileExistsError, "exists and is not an output", path=".")
     refused(NotADirectoryError, "there is no folder .*file.csv", path=tmp_path / "file.csv" / "out")
     refused(FileNotFoundError, "there is no folder .*nowhere", path=tmp_path / "nowhere" / "out")
     with pytest.raises(FileNotFoundError, match="was not begun by process 0"):
@@ -197,7 +198,10 @@ def test_a_folder_that_may_not_be_written_to(tmp_path):
         Output.begin(tmp_path / "locked" / "plans.parquet", settings=SETTINGS)
 
 
-def test_without_pyarrow_nothing_is_begun(tmp_path, monkeypatch):
+def test_without_pyarrow_or_tqdm_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ImportError, match=r'progress=True needs tqdm: pip install "t2jax\[io\]"'):
+        t2.sweep(lambda s: s["a"], {"a": [1.0]}, out=tmp_path / "a.parquet", progress=True)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r'Parquet needs pyarrow: pip install "t2jax\[io\]"'):
         t2.sweep(lambda s: s["a"], {"a": [1.0]}, out=tmp_path / "a.parquet")

@@ -59,6 +59,8 @@ class Lanes:
         return results
 
     def _filled(self, column: np.ndarray) -> np.ndarray:
+        if len(column) == self.size:
+            return column.astype(self.dtype, copy=False)
         filled = np.empty(self.size, self.dtype)
         filled[: len(column)] = column
         filled[len(column) :] = column[-1]

@@ -52,20 +52,20 @@ class Output:
         arrow()  # that it is missing is said before anything is made
         path = Path(path)
         settings = json.loads(json.dumps(settings, allow_nan=False))
-        folder, found = _partial(path), None
         if os.path.lexists(path):
             folder, found = path, _manifest(path)
-        elif os.path.lexists(folder):
+            if found is None:
+                raise FileExistsError(f"{path} exists and is not an output of t2jax: choose another name")
+        else:
+            folder = _partial(path)
             found = _manifest(folder)
-            if found is None and not _nothing_in(folder):
+            if found is None and os.path.lexists(folder) and not _nothing_in(folder):
                 raise FileExistsError(f"{folder} exists and is not an output of t2jax: choose another name")
         if found is not None:
             if not resume:
                 state = "exists" if folder == path else "is unfinished"
                 raise FileExistsError(f"{folder} {state}: continue it with resume=True, or choose another name")
             _compare(folder, found["settings"], settings)
-        elif folder == path:
-            raise FileExistsError(f"{path} exists and is not an output of t2jax: choose another name")
         with _explained(folder):
             if found is None:
                 folder.mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """Several processes at one output: each computes its own batches, and they meet before the first and after the last."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ def together(step: Callable[[], Any]) -> Any:
         done = step()
     except Exception as caught:
         error = caught
+        # Raised only when the others are done, too, which may be hours from now.
+        logging.getLogger("t2jax").error("process %d has failed: %s", jax.process_index(), error)
     try:
         failed = multihost_utils.process_allgather(np.array(error is not None))
     except Exception as broken:

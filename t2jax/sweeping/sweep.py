@@ -102,6 +102,7 @@ def sweep(
         raise ValueError("resume=True goes on with a folder: say which with out=")
     if jax.process_count() > 1 and not to_disk:
         raise ValueError("with several processes results go to disk: give out= a path that all of them see")
+    tqdm = _tqdm() if progress else None
     rows = scenarios if isinstance(scenarios, Grid) else Rows(scenarios)
     lanes = Lanes(fn, rows.names, min(batch_size, len(rows)), devices_of(mesh))
     check_fit(rows.columns, lanes.dtype)
@@ -114,7 +115,7 @@ def sweep(
     else:
         sink = Call(out, lanes.structure)
     mine = range(jax.process_index(), -(-len(rows) // batch_size), jax.process_count())
-    with _bar(progress, len(rows)) as advance:
+    with _bar(tqdm, len(rows)) as advance:
         computed = together(lambda: _run(lanes, rows, sink, mine, batch_size, advance))
     results = sink.finish()
     if out is None:
@@ -158,15 +159,18 @@ def _run(lanes: Lanes, rows: Grid | Rows, sink: Sink, batches: range, size: int,
     return computed
 
 
-@contextmanager
-def _bar(shown: bool, total: int) -> Generator[Callable[[int], Any]]:
-    """Within it a bar of tqdm, with its rate and the time left. Gives what to call with a number of rows done."""
-    if not shown:
-        yield lambda count: None
-        return
+def _tqdm() -> Any:
     try:
-        tqdm = importlib.import_module("tqdm").tqdm
+        return importlib.import_module("tqdm").tqdm
     except ImportError as error:
         raise ImportError('progress=True needs tqdm: pip install "t2jax[io]"') from error
+
+
+@contextmanager
+def _bar(tqdm: Any, total: int) -> Generator[Callable[[int], Any]]:
+    """Within it a bar, if there is to be one, with its rate and the time left. Gives what to tell of rows done."""
+    if tqdm is None:
+        yield lambda count: None
+        return
     with tqdm(total=total, desc="sweep", unit=" rows", unit_scale=True, dynamic_ncols=True) as bar:
         yield bar.update
