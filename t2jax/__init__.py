@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
     from t2jax.sweeping import grid, sweep
+    from t2jax.sweeping.plans import plan_batch
     from t2jax.tasks import T2Accuracy, T2Loss
 
 # Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
@@ -53,6 +54,7 @@ _HOME = {
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
     "t2jax.literature": ("list_published", "published"),
     "t2jax.sweeping": ("grid", "sweep"),
+    "t2jax.sweeping.plans": ("plan_batch",),
     "t2jax.tasks": ("T2Accuracy", "T2Loss"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -91,6 +93,7 @@ __all__ = [
     "optimum_interval",
     "params",
     "pass_at_k",
+    "plan_batch",
     "published",
     "quantity",
     "samples",

@@ -1,4 +1,4 @@
-"""The command line, `t2jax plan`, `t2jax fit` and `t2jax list`: exit status 0 answered, 1 no solution, 2 bad usage.
+"""The command line, `t2jax plan` and its siblings: exit status 0 answered, 1 no solution, 2 bad usage, 130 stopped.
 
 Help and lists load neither JAX nor NumPy; plans and fits run on the CPU in float64, whatever the machine.
 """
@@ -6,13 +6,13 @@ Help and lists load neither JAX nor NumPy; plans and fits run on the CPU in floa
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
 __all__ = ["main"]
 
-ANSWERED, NO_SOLUTION, BAD_USAGE = 0, 1, 2
+ANSWERED, NO_SOLUTION, BAD_USAGE, STOPPED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 status = _list(command)
             case options.Fit():
                 status = _fit(fit_options.checked_fit(command))
+            case options.Sweep():
+                status = _sweep(command, words)
+            case options.Frontier():
+                status = _frontier(command)
             case _:
                 status = _plan(options.checked(command))
         sys.stdout.flush()  # here, where a closed pipe is caught
@@ -44,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # tyro's, after it has printed help or what is wrong
         return int(end.code or 0)
     except KeyboardInterrupt:
-        return 130
+        return STOPPED
     except BrokenPipeError:  # `t2jax list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ANSWERED
@@ -82,6 +86,45 @@ def _fit(options: Any) -> int:
         return ANSWERED
     print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)
     return NO_SOLUTION
+
+
+def _sweep(command: Any, words: Sequence[str]) -> int:
+    from t2jax.cli.sweep_options import checked_sweep
+
+    sweep, batch_size = checked_sweep(command)
+    with _float64():
+        from t2jax.cli.sweep import Stopped, answer, sweep_text
+
+        try:
+            said = answer(sweep, batch_size, words)
+        except Stopped as stopped:
+            print(f"t2jax: {stopped}", file=sys.stderr)
+            return STOPPED
+    _say("sweep", said, as_json=sweep.json, text=sweep_text)
+    if said["solved"]:
+        return ANSWERED
+    print("t2jax: no row has a solution", file=sys.stderr)
+    return NO_SOLUTION
+
+
+def _frontier(command: Any) -> int:
+    from t2jax.cli.sweep_options import checked_frontier
+
+    span = checked_frontier(command)
+    with _float64():
+        from t2jax.cli.frontier import answer, frontier_text
+
+        said = answer(command, span)
+    _say("frontier", said, as_json=command.json, text=frontier_text)
+    return ANSWERED if any(row["status"] == "solved" for row in said["rows"]) else NO_SOLUTION
+
+
+def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
+    if as_json:
+        whole = {"version": _version(), "command": command, **said}
+        print(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(text(said))
 
 
 def _float64() -> Any:

@@ -8,7 +8,7 @@ import tyro
 from t2jax.planning.scenario import number
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Flag", "Name", "Number", "check_number", "check_typed", "read_number", "whole"]
+__all__ = ["Flag", "Name", "Number", "check_number", "check_typed", "read_number", "typed", "whole"]
 
 
 class _NoNumber(float):
@@ -49,6 +49,11 @@ def check_typed(option: str, value: float) -> None:
     """Raises `UsageError` for what is no number."""
     if isinstance(value, _NoNumber):
         raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value.word!r}")
+
+
+def typed(value: float) -> str | None:
+    """What was typed in place of a number; None for a number."""
+    return value.word if isinstance(value, _NoNumber) else None
 
 
 def check_number(option: str, value: float, *, zero: bool = False) -> None:

@@ -8,18 +8,20 @@ from typing import Annotated, Any
 
 import tyro
 
-from t2jax.cli.arguments import Flag, Name, Number, check_typed
+from t2jax.cli.arguments import Flag, check_typed
 from t2jax.cli.fit_options import Fit
-from t2jax.planning.scenario import NAMES, NUMBERS, as_option, contradiction, number_fault
+from t2jax.cli.scenario_options import Scenario, given
+from t2jax.cli.sweep_options import Frontier, Sweep
+from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Fit", "List", "Plan", "checked", "given", "parse"]
+__all__ = ["Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class Plan(Scenario):
     """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
 
     One budget for everything, the answers of its whole life included:
@@ -52,40 +54,6 @@ class Plan:
       members, solved, and [low, high] of params, tokens, samples and value. What there is none of is null.
     """
 
-    total_flops: Number = None
-    """Budget for training and inference together."""
-    train_flops: Number = None
-    """Budget for training."""
-    inference_flops: Number = None
-    """Budget for inference: per token served, or for all of --queries where they are given."""
-    target: Number = None
-    """Instead of a total budget: the pass@k (such as 0.6) or loss to reach at the least FLOPs."""
-    queries: Number = None
-    """Q, queries answered over the life of the model (1 with --inference-flops)."""
-    prompt_tokens: Number = None
-    """P, prompt tokens of a query (0)."""
-    output_tokens: Number = None
-    """T, tokens of one sampled answer (1: then Q counts tokens)."""
-    no_share_prompt: Flag = False
-    """The k samples of a query do not share its prompt: 2NQk(P + T)."""
-    task: Name = None
-    """What to be good at, as t2jax list shows, or a JSON file (pythia-gsm8k)."""
-    law: Name = None
-    """A loss law instead of a task; with --G and --gamma it becomes one."""
-    G: Number = None
-    """With --law: plan for the task loss L(N, D) + G/k^gamma."""
-    gamma: Number = None
-    """With --law and --G."""
-    unique_tokens: Number = None
-    """With --law muennighoff2023, or a file of kind DataConstrained: distinct tokens there are, the rest repeats."""
-    max_params: Number = None
-    """Largest N, for example what fits the hardware."""
-    max_tokens: Number = None
-    """Largest D, for example what data there are."""
-    max_samples: Number = None
-    """Largest k."""
-    integer_samples: Flag = False
-    """The best whole k."""
     json: Flag = False
     """Print one JSON object, at full precision."""
 
@@ -101,23 +69,24 @@ class List:
     """Print one JSON array, with coefficients and notes."""
 
 
-def parse(argv: list[str]) -> Plan | Fit | List:
+_COMMANDS: dict[str, Any] = {"plan": Plan, "frontier": Frontier, "sweep": Sweep, "fit": Fit, "list": List}
+
+
+def parse(argv: list[str]) -> Any:
     """The command that was typed. Raises SystemExit as tyro does, and `UsageError` for numbers that are none."""
-    for name, command in (("plan", Plan), ("fit", Fit), ("list", List)):
-        if argv[:1] == [name]:
-            return tyro.cli(command, prog=f"t2jax {name}", args=argv[1:])
-    commands: Any = (  # help, or a command that there is not
-        Annotated[Plan, tyro.conf.subcommand("plan", description=_in_short(Plan))]
-        | Annotated[Fit, tyro.conf.subcommand("fit", description=_in_short(Fit))]
-        | Annotated[List, tyro.conf.subcommand("list", description=_in_short(List))]
-    )
+    if argv and argv[0] in _COMMANDS:
+        return tyro.cli(_COMMANDS[argv[0]], prog=f"t2jax {argv[0]}", args=argv[1:])
+    commands: Any = None  # help, or a command that there is not
+    for name, command in _COMMANDS.items():
+        one = Annotated[command, tyro.conf.subcommand(name, description=_in_short(command))]
+        commands = one if commands is None else commands | one
     return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
 
 
 _DESCRIPTION = f"""How to spend compute on a language model, from training run to solved task:
   {_EXAMPLE}
 
-t2jax plan --help and t2jax fit --help show every option, t2jax --version the version."""
+t2jax plan --help shows every option, and so for the others; t2jax --version the version."""
 
 
 def _in_short(command: type) -> str:
@@ -133,11 +102,6 @@ def checked(plan: Plan) -> Plan:
             _refuse(number_fault(name, value, as_option))
     _refuse(contradiction(given(plan), as_option, example=f"; for example\n  {_EXAMPLE}"))
     return plan
-
-
-def given(plan: Plan) -> set[str]:
-    """The names of the options that say anything."""
-    return {name for name in (*NUMBERS, *NAMES) if getattr(plan, name) is not None}
 
 
 def _refuse(fault: str | None) -> None:

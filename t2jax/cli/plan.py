@@ -15,8 +15,9 @@ import numpy as np
 
 from t2jax.allocation import Constraint, Quantity, params, samples, tokens
 from t2jax.cli.baseline import Demand, Limits, balanced_tokens, measure, sampled_with_the_rest
-from t2jax.cli.options import Plan, given
+from t2jax.cli.options import Plan
 from t2jax.cli.progress import progress
+from t2jax.cli.scenario_options import given
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
