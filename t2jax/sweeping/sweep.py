@@ -83,10 +83,13 @@ def sweep(
         computed; the folder is in the end byte for byte that of one run. Refused where inputs, function, versions or
         batch_size differ. Where nothing was begun, begin.
     progress: show a bar with the rate and the time left. Needs tqdm.
-    mesh: a `jax.sharding.Mesh` of the devices to use; None: all of this process.
+    mesh: a `jax.sharding.Mesh` of the devices to use; None: all of this process. JAX counts all cores of a CPU as one
+        device, whose programs mostly run on one core: `jax.config.update("jax_num_cpu_devices", 8)`, before anything
+        else is asked of JAX, makes eight of them.
 
     With several processes (`jax.distributed.initialize`) each calls `sweep` alike, with one path on a disk that all
-    see, and computes its share of the batches on its own devices.
+    see, and computes its share of the batches on its own devices. If one fails or dies, the others finish theirs and
+    raise RuntimeError, or end when `jax.distributed` notices; with `resume` the rest is computed.
 
     Returns the results where `out` is None, else a `Swept`, which prints as one line.
     Raises TypeError or ValueError for what is not as above, OSError where the disk does not take the results.
