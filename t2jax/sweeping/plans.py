@@ -219,6 +219,8 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers) -> list[
         for row in rows[target >= 1].tolist():
             answers.refuse([row], target_fault(float(scenarios.numbers["target"][row]), as_column))
         rows = rows[target < 1]
+    if not len(rows):
+        return []
     if ending := without_end(given, for_task=is_task(task), spelled=as_column):
         answers.refuse(rows, ending[1], ending[0])
         return []
@@ -240,6 +242,8 @@ def _solve(structure: Structure, members: list[_Rows], scenarios: Scenarios, ans
     rows = np.concatenate([one.rows for one in members])
     coefficients = [np.concatenate(parts) for parts in zip(*[one.coefficients for one in members], strict=True)]
     numbers = _limits(structure.form, rows, scenarios)
+    if not is_task(members[0].task):
+        numbers["samples"] = np.ones(len(rows))  # nothing is gained by more, and a budget may leave k free
     pieces = []
     for start in range(0, len(rows), LANES):
         # A short piece is filled up with its first row: no lane takes longer than those that are asked for.

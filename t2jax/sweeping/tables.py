@@ -92,9 +92,7 @@ def answer_table(
         if output.done(part):
             plans = arrow("pyarrow.parquet").read_table(_file(output.folder, part), columns=["status", "reason"])
         else:
-            plans = answered(
-                piece.table, defaults, piece.faults, lambda row, piece=piece: source.place(piece.places[row])
-            )
+            plans = answered(piece.table, defaults, piece.faults, _placed(source, piece.places))
             output.write(part, plans)
         tally.add(plans, piece.places, source.place)
         if tell is not None:
