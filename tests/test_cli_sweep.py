@@ -107,10 +107,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert said == f"t2jax: stopped; what is finished is kept. Go on with\n  t2jax {line} --resume\n"
     assert not (tmp_path / "plans.parquet").exists()
     assert "is unfinished: continue it with --resume" in run(capsys, line, 2).err
-    assert (
-        "batch_size was 20, is 10"
-        in run(capsys, line.replace("20", "10", 1).replace(" 20", " 10") + " --resume", 2).err
-    )
+    other = line.replace("--batch-size 20", "--batch-size 10")
+    assert "batch_size was 20, is 10" in run(capsys, f"{other} --resume", 2).err
     run(capsys, f"{line} --resume")
     plans = pq.read_table(tmp_path / "plans.parquet")
     assert plans.select(["train_flops", "tag"]).equals(table)
@@ -123,7 +121,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, capsys, monkeypatch):
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, capsys):
-    budgets = np.geomspace(1e18, 1e26, 3000)
+    budgets = np.geomspace(1e18, 1e26, 1000)
     (tmp_path / "scenarios.csv").write_text(
         "id,train_flops\n" + "".join(f"{i},{c!r}\n" for i, c in enumerate(budgets.tolist()))
     )
@@ -138,12 +136,12 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, capsys):
     finally:
         process.wait()
     there = len(list(folder.glob("part-*.parquet")))
-    assert 3 <= there < 150  # it was killed midway
+    assert 3 <= there < 50  # it was killed midway
     assert not killed.exists()
     run(capsys, " ".join([*words, "--out", str(killed), "--resume"]))
     run(capsys, " ".join([*words, "--out", str(whole)]))
     assert killed.read_bytes() == whole.read_bytes()
-    assert killed.read_bytes().count(b"solved") == 3000
+    assert killed.read_bytes().count(b"solved") == 1000
     assert sorted(os.listdir(tmp_path)) == ["killed.csv", "scenarios.csv", "whole.csv"]
 
 

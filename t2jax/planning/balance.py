@@ -25,7 +25,7 @@ def balanced(law: Quantity, log_params: Array, log_tokens: Array, slide: Array) 
         return log_params - slide * t, log_tokens + t
 
     def loss(log_params: Array, log_tokens: Array) -> Array:
-        return law(Allocation(jnp.exp(log_params), jnp.exp(log_tokens)))
+        return law.log_value(Allocation(log_params, log_tokens))  # of logarithms, as `score` takes it
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
