@@ -104,3 +104,11 @@ def test_bad_usage(capsys, options, message):
     printed = run(capsys, f"frontier {options}", 2)
     assert printed.err.startswith(f"t2jax: {message}")
     assert printed.out == ""
+
+
+def test_plan_of_a_law_has_one_sample_where_a_budget_would_pay_for_more(capsys):
+    line = "plan --law besiroglu2024 --train-flops 9e23 --inference-flops 7e11 --max-samples 50 --json"
+    said = json.loads(run(capsys, line).out)
+    assert said["optimum"]["samples"] == 1
+    assert said["optimum"]["params"] == pytest.approx(params(9e23), rel=1e-6)
+    assert [row["constraint"] for row in said["prices"]] == ["train_flops", "inference_flops"]

@@ -44,6 +44,7 @@ ROWS = {
         "inference_flops": "3e11",
         "output_tokens": "500",
     },
+    "more inference than it takes": {"law": "besiroglu2024", "train_flops": "9e23", "inference_flops": "7e11"},
     "target": {"law": "besiroglu2024", "target": "2.4"},
     "law": {"law": "besiroglu2024", "train_flops": "5.88e23"},
     "another law": {"law": "devries2023", "train_flops": "1e21", "max_params": "1B"},
@@ -224,6 +225,13 @@ def test_two_budgets_leave_no_choice(plans):
     assert row["params"] < ray(2.56e19)[0]
     assert row["total_flops_used"] is None  # training once and inference per query are not of one sum
     assert row["inference_flops_used"] == pytest.approx(3e11, rel=1e-9)
+
+
+def test_a_law_has_one_sample_where_a_budget_would_pay_for_more(plans):
+    row = plans["more inference than it takes"]
+    assert row["samples"] == 1
+    assert row["inference_flops_used"] == pytest.approx(2 * row["params"], rel=1e-12)
+    assert [row["params"], row["tokens"]] == pytest.approx(ray(9e23), rel=1e-6)
 
 
 def ray(flops):

@@ -198,7 +198,8 @@ class _Problem:
             found["max_params"] = params <= limits.params
         if math.isfinite(limits.tokens):
             found["max_tokens"] = tokens <= limits.tokens
-        found["max_samples"] = samples <= min(most_samples, _NO_CAP)
+        # A plain law gains nothing by more than one sample, and a budget for inference may leave k free.
+        found["max_samples"] = samples <= (min(most_samples, _NO_CAP) if self.for_task else 1.0)
         return found
 
     def _serve(self) -> InferenceFLOPs | None:
@@ -272,7 +273,7 @@ class _Problem:
         for name, price, slack in zip(
             self.constraints(self.limits.samples), solution.shadow_prices, solution.slacks, strict=True
         ):
-            if name == "max_samples" and math.isinf(self.limits.samples):
+            if name == "max_samples" and (math.isinf(self.limits.samples) or not self.for_task):
                 continue
             rows.append(
                 {
