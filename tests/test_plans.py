@@ -92,12 +92,17 @@ BAD = {
     "too far": (
         {"law": "besiroglu2024", "target": "1.8"},
         "infeasible",
-        "no compute reaches the target 1.8: the loss is never below 1.81",
+        "no compute reaches the target 1.8: the loss is never below 1.8172",
     ),
     "too dear": (
         {"law": "besiroglu2024", "target": "2.4", "train_flops": "1e20"},
         "infeasible",
         "the target 2.4 takes more than the limits allow",
+    ),
+    "too far within a cap": (
+        {"law": "besiroglu2024", "target": "2", "max_params": "10M"},
+        "infeasible",
+        "no compute reaches the target 2: the loss is never below 3.58917 within the caps",
     ),
     "too small": (
         {"law": "besiroglu2024", "train_flops": "1"},
@@ -258,6 +263,7 @@ def test_bad_rows_say_why(plans):
     for name, (_, status, reason) in BAD.items():
         row = plans[name]
         assert (row["status"], row["reason"][: len(reason)]) == (status, reason)
+        assert status != "infeasible" or row["reason"] == reason
         assert all(row[one] is None for one in RESULTS[:-2])
 
 

@@ -4,7 +4,10 @@ Rows are grouped by structure, each group is cut into pieces of one size, and ea
 program (see `programs`). What differs within a structure, coefficients included, are numbers.
 """
 
+import functools
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,8 +128,10 @@ def answered(batch: Any, defaults: Mapping[str, Any], faults: Mapping[int, str],
         groups: dict[Structure, list[_Rows]] = {}
         for rows in _sorted(scenarios, answers):
             groups.setdefault(rows.structure, []).append(rows)
-        for structure, members in groups.items():
-            _solve(structure, members, scenarios, answers)
+        # XLA compiles on every core at once.
+        solve = functools.partial(_solve, scenarios=scenarios, answers=answers)
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            list(pool.map(solve, groups.keys(), groups.values()))
     return answers.beside(batch, place)
 
 
@@ -250,7 +255,8 @@ def _solve(structure: Structure, members: list[_Rows], scenarios: Scenarios, ans
         lanes = np.arange(start, start + LANES)
         lanes[len(rows) - start :] = start
         piece = [one[lanes] for one in coefficients], {name: one[lanes] for name, one in numbers.items()}
-        pieces.append(run(structure, *piece))
+        with jax.enable_x64(True):  # a thread has a precision of its own
+            pieces.append(run(structure, *piece))
     found = {name: np.concatenate([np.asarray(piece[name]) for piece in pieces])[: len(rows)] for name in pieces[0]}
     _record(structure.form, members, rows, numbers, found, scenarios, answers)
 
@@ -326,7 +332,7 @@ def _record(
         return
     target, best = numbers["target"], found["best"]
     missed = (best <= target) if probability else (best >= target)
-    capped = np.minimum(np.minimum(numbers["params"], numbers["tokens"]), numbers["samples"]) < NO_CAP
+    capped = np.any([~np.isnan(scenarios.numbers[f"max_{name}"][rows]) for name in ("params", "tokens", "samples")], 0)
     for i in np.flatnonzero(missed | (found["end"] != 0) | ~(np.minimum(n, d) >= 1)).tolist():
         row, goal = [int(rows[i])], float(target[i])
         if missed[i]:
