@@ -159,6 +159,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, capsys):
             2,
             "cannot write none/x.csv.parts.partial: there is no folder none",
         ),
+        ("train_flops\n1e20\n", "--out x.csv --task gsm", 2, "no published law or task is called 'gsm': did you mean"),
         ("", "--out x.csv", 2, "scenarios.csv is empty"),
         ("train_flops\n", "--out x.csv", 2, "scenarios.csv has no rows"),
         ("train_flops,value\n1,2\n", "--out x.csv", 2, 'the table has a column "value", which is the name of a result'),

@@ -55,7 +55,9 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
         plans = answered(pa.table({span.name: points}), fixed, {})
         if out is not None:
             write_table([plans], out)
-    except (ImportError, OSError) as error:
+    except ImportError:
+        raise UsageError('t2jax frontier needs pyarrow: pip install "t2jax[io]"') from None
+    except OSError as error:
         raise UsageError(str(error)) from None
     return {
         "inputs": {

@@ -11,6 +11,7 @@ import jax
 
 from t2jax.cli.progress import progress
 from t2jax.cli.sweep_options import Sweep
+from t2jax.planning.coefficients import law_or_task
 from t2jax.planning.scenario import FLAGS, NAMES, NUMBERS
 from t2jax.planning.usage import UsageError
 from t2jax.report import aligned
@@ -29,6 +30,9 @@ def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any
     begun = time.perf_counter()
     settings = {name: metadata.version(name) for name in ("t2jax", "jax")}
     out = Path(str(sweep.out))
+    for name in NAMES:
+        if (given := getattr(sweep, name)) is not None:
+            law_or_task(given)  # a name that there is not is no fault of the rows
     try:
         source = Source(sweep.scenarios)
         with progress("planning", "rows") as tell:
@@ -41,7 +45,9 @@ def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any
                 resume=sweep.resume,
                 tell=tell,
             )
-    except (FileNotFoundError, FileExistsError, ImportError, OSError, ValueError) as error:
+    except ImportError:
+        raise UsageError('t2jax sweep needs pyarrow: pip install "t2jax[io]"') from None
+    except (OSError, ValueError) as error:
         raise UsageError(str(error).replace("resume=True", "--resume")) from None
     except KeyboardInterrupt:
         again = shlex.join(["t2jax", *words, *([] if "--resume" in words else ["--resume"])])

@@ -184,8 +184,8 @@ def _sorted(scenarios: Scenarios, answers: _Answers) -> list[_Rows]:
     readable = np.array([status is None for status in answers.status], bool)
     code = np.zeros(size, np.int64)  # one number for each combination
     for key in keys:
-        _, ranks = np.unique(key, return_inverse=True)
-        _, code = np.unique(code * (ranks.max(initial=0) + 1) + ranks, return_inverse=True)
+        distinct, ranks = np.unique(key, return_inverse=True)
+        _, code = np.unique(code * len(distinct) + ranks, return_inverse=True)
     order = np.flatnonzero(readable)
     order = order[np.argsort(code[order], kind="stable")]
     found = []
