@@ -76,6 +76,19 @@ def second_order_by_differences(
     return [a[0] for a in everywhere], [[a[0] for a in row] for row in everyrow], hessian
 
 
+def definite(matrix: Matrix) -> Scalar:
+    """Is a symmetric matrix positive definite? Its pivots say so."""
+    rows = [list(row) for row in matrix]
+    smallest_pivot = rows[0][0]
+    for j in range(1, len(rows)):
+        inverse = 1.0 / rows[j - 1][j - 1]
+        for i in range(j, len(rows)):
+            for k in range(j, i + 1):
+                rows[i][k] = rows[i][k] - rows[i][j - 1] * rows[k][j - 1] * inverse
+        smallest_pivot = jnp.minimum(smallest_pivot, rows[j][j])
+    return smallest_pivot > 0
+
+
 def factor(matrix: Matrix) -> tuple[Matrix, Vector]:
     """L and 1/D of LDLᵀ for a symmetric matrix; of an indefinite one, of a positive definite neighbour.
 

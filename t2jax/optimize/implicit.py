@@ -14,12 +14,13 @@ import jax.numpy as jnp
 
 from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
-from t2jax.optimize.interior import Box, Point, solve
+from t2jax.optimize.interior import Point, solve
 from t2jax.optimize.kkt import linearised_kkt
 from t2jax.optimize.optimum import Optimum, tolerance
 from t2jax.optimize.pieces import in_pieces
 from t2jax.optimize.problem import FAR, Problem
 from t2jax.optimize.separable import separable, solve_separable
+from t2jax.optimize.sharp import Box
 from t2jax.optimize.starts import slide, spread
 
 LANES = {"cpu": 128}
@@ -73,7 +74,7 @@ def _optimum_jvp(search: Any, restore: Any, primals: Any, tangents: Any) -> tupl
     free, active = [a > 0 for a in found.free], [a > 0 for a in found.active]
     of_x = [-slopes[i] - dot(hessian[i], held) for i in range(n)]
     of_g = [-g[c] - dot(rows[c], held) for c in range(m)]
-    apply, resolve = linearised_kkt(hessian, rows, active, free)
+    apply, resolve, _ = linearised_kkt(hessian, rows, active, free)
     # The derivative of a solution is a solution: differentiating the refinements would lose what they gain.
     moved = jax.lax.custom_linear_solve(
         lambda v: jnp.stack(apply(list(v))),
@@ -97,6 +98,7 @@ def _optimum_jvp(search: Any, restore: Any, primals: Any, tangents: Any) -> tupl
 def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
     """One problem, without derivatives."""
     functions = problem.functions()
+    solve = partial(solve, curvature=problem.curvature)
     lower, upper = problem.bounds()
     tiny = 100 * float(jnp.finfo(start[0].dtype).eps)
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
@@ -108,8 +110,7 @@ def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
         point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
         starts = tuple(spread(functions, box, start, problem.curvature))
-        # One start after another: side by side they would be short rows that no vector unit likes.
-        point = _best(jax.lax.map(lambda x: solve(functions, box, x), starts))
+        point = _in_turn(lambda x: solve(functions, box, x), starts, problem.curvature is Curvature.SINGLE)
 
     matters = point.matters
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
@@ -182,6 +183,28 @@ def _solve_whole(
     point = jax.tree.map(lambda a: a[1], bests)
     held = boxed(jnp.where(least <= most, point.x[k], FAR), jnp.where(least <= most, point.x[k], -FAR))
     return held, point
+
+
+def _in_turn(solve: Any, starts: Vector, first_will_do: bool) -> Point:
+    """The best from all starts, or from as many as it takes until one is solved.
+
+    One after another: side by side they would be short rows that no vector unit likes.
+    """
+    zero = 0.0 * starts[0][0]
+    blank = jax.tree.map(lambda a: (zero + 0.0).astype(a.dtype), jax.eval_shape(solve, tuple(a[0] for a in starts)))
+    nothing = blank._replace(value=zero + jnp.inf, residual=zero + jnp.inf, violation=zero + jnp.inf)
+
+    def looking(state: tuple[Scalar, Point]) -> Scalar:
+        tried, best = state
+        solved = (best.residual <= tolerance(zero.dtype)) & (best.violation <= tolerance(zero.dtype))
+        return (tried < starts[0].shape[0]) & ~(first_will_do & solved)
+
+    def look(state: tuple[Scalar, Point]) -> tuple[Scalar, Point]:
+        tried, best = state
+        found = solve(tuple(jnp.take(a, tried, mode="clip") for a in starts))
+        return tried + 1, _best(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
+
+    return jax.lax.while_loop(looking, look, (zero.astype(jnp.int32), nothing))[1]
 
 
 def _best(points: Point) -> Point:

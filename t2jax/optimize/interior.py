@@ -5,7 +5,7 @@
 One problem at a time, in scalars (see `dense`); `vmap` makes it a batch. Constraints get slacks s > 0 and may start
 violated, the box is kept throughout. Steps minimise a quadratic model with the barrier, are held within a trust radius,
 and count only if a merit function falls, so the method also descends where f is not convex. Once the barrier is small,
-Newton steps on the active set alone (`_polish`) remove its last trace: what binds binds exactly, to the last bit.
+Newton steps on the active set alone (`polish`) remove its last trace: what binds binds exactly, to the last bit.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from t2jax.allocation import Curvature
 from t2jax.fusion import once
 from t2jax.optimize.dense import (
     Scalar,
@@ -24,23 +25,17 @@ from t2jax.optimize.dense import (
     second_order,
     solve_factored,
 )
-from t2jax.optimize.kkt import add_outer, hold, linearised_kkt
+from t2jax.optimize.kkt import add_outer, hold
+from t2jax.optimize.sharp import Box, Direct, Record, Sharp, approach, parted, polish, slope_size
 
 Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
 
 
 _TINY = 1e-30
+_DIRECT_STAGE, _BARRIER_STAGE = 0, 1  # and then the polish
+_DIRECT_STEPS = 10
 _BARRIER = 0.1  # slack times multiplier at the start, in units of the objective's size
-
-
-class Box(NamedTuple):
-    """lower ≤ x ≤ upper, all finite. A variable that is not `free` stays where it starts, and so does one that nothing
-    depends on."""
-
-    lower: Vector
-    upper: Vector
-    free: Vector
 
 
 class Point(NamedTuple):
@@ -77,77 +72,78 @@ class _State(NamedTuple):
     steps: Scalar
 
 
-class _Sharp(NamedTuple):
-    """Newton on the equations of the active set, and the best point seen."""
-
-    x: Vector
-    multipliers: Vector
-    binds: Vector  # each constraint, lower and upper bound that x and multipliers are solved for
-    best: "_Record"
-    count: Scalar
-
-
-class _Record(NamedTuple):
-    x: Vector
-    multipliers: Vector
-    binds: Vector
-    value: Scalar
-    violations: Vector
-    slopes: Vector
-    residual: Scalar
-    violation: Scalar
-
-
 def solve(
-    functions: Functions, box: Box, start: Vector, *, derivatives_of: Any = second_order, max_steps: int = 60
+    functions: Functions,
+    box: Box,
+    start: Vector,
+    *,
+    curvature: Curvature,
+    derivatives_of: Any = second_order,
+    max_steps: int = 60,
 ) -> Point:
     """The KKT point reached from `start`, which lies in the box; constraints may be violated there.
 
-    derivatives_of: `second_order`, or another function with its arguments and answers.
+    curvature: of the problem; unless unknown, Newton's method tries first without a barrier. derivatives_of:
+    `second_order`, or another function with its arguments and answers.
     """
     eps = float(jnp.finfo(start[0].dtype).eps)
     state = _initial(functions, box, start)
     none = state.last_step * jnp.nan
-    record = _Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
-    sharp = _Sharp(state.x, state.multipliers, state.binds, record, state.steps)
+    record = Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
+    sharp = Sharp(state.x, state.multipliers, state.binds, record, state.steps)
 
-    # Two stages, barrier and polish, through one loop body: derivatives are most of a step, and of what is compiled.
-    def stage(barrier: Any, points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
-        def running(points: tuple[_State, _Sharp]) -> Scalar:
-            state, sharp = points
+    direct = Direct(start, state.multipliers, state.binds, state.matters, record, state.steps)
+    direct = direct._replace(multipliers=tuple(0.0 * a for a in state.multipliers))
+    enough = max(eps**0.8, 200 * eps)
+
+    # All stages go through one loop body: derivatives are most of a step, and of what is compiled.
+    def stage(which: Any, points: Any) -> Any:
+        def running(points: Any) -> Scalar:
+            direct, state, sharp = points
+            unsolved = ~(direct.best.residual <= enough)
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
             going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps)
-            return jnp.where(barrier, going, sharp.count < 4)
+            barrier_or_polish = jnp.where(which == _BARRIER_STAGE, going, sharp.count < 4)
+            return unsolved & jnp.where(which == _DIRECT_STAGE, direct.count < _DIRECT_STEPS, barrier_or_polish)
 
-        def step(points: tuple[_State, _Sharp]) -> tuple[_State, _Sharp]:
-            state, sharp = points
+        def step(points: Any) -> Any:
+            direct, state, sharp = points
             # The polish starts from where the barrier ended.
             fresh = sharp.count == 0
             ended = (state.x, state.multipliers, _binding(box, state))
             start = jax.tree.map(lambda a, b: jnp.where(fresh, a, b), ended, tuple(sharp[:3]))
-            sharp = _Sharp(*start, *sharp[3:])
-            x, lam = sharp.x, sharp.multipliers
+            sharp = Sharp(*start, *sharp[3:])
+            x, lam = (
+                tuple(jnp.where(which == _DIRECT_STAGE, a, b) for a, b in zip(*pair, strict=True))
+                for pair in ((direct.x, sharp.x), (direct.multipliers, sharp.multipliers))
+            )
             derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
-            new = jax.lax.cond(
-                barrier,
-                lambda: (_step(functions, box, state, derivatives, eps), sharp),
-                lambda: (state, _polish(box, state, sharp, derivatives)),
+            new = jax.lax.switch(
+                which,
+                [
+                    lambda: (approach(box, direct, derivatives, convex=curvature is Curvature.CONVEX), state, sharp),
+                    lambda: (direct, _step(functions, box, state, derivatives, eps), sharp),
+                    lambda: (direct, state, polish(box, state.size, state.matters, sharp, derivatives)),
+                ],
             )
             going = running(points)
             return jax.tree.map(lambda a, b: jnp.where(going, a, b), new, points)
 
         return jax.lax.while_loop(running, step, points)
 
-    state, sharp = jax.lax.fori_loop(0, 2, lambda i, points: stage(i == 0, points), (state, sharp))
-    best = sharp.best._asdict()
-    active, at_lower, at_upper = _parted(best.pop("binds"), len(box.free))
+    # With many optima the nearest stationary point is none to trust.
+    first = _BARRIER_STAGE if curvature is Curvature.UNKNOWN else _DIRECT_STAGE
+    direct, state, sharp = jax.lax.fori_loop(first, 3, stage, (direct, state, sharp))
+    solved = direct.best.residual <= enough
+    best = jax.tree.map(lambda a, b: jnp.where(solved, a, b), direct.best, sharp.best)._asdict()
+    active, at_lower, at_upper = parted(best.pop("binds"), len(box.free))
     return Point(
         **best,
         active=active,
         at_lower=at_lower,
         at_upper=at_upper,
-        matters=state.matters,
-        steps=state.steps,
+        matters=tuple(jnp.where(solved, a, b) for a, b in zip(direct.matters, state.matters, strict=True)),
+        steps=direct.count + state.steps,
     )
 
 
@@ -187,9 +183,8 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     moves = [largest([jnp.abs(row[i]) for row in (df, *dg)]) != 0.0 for i in range(n)]
     matters = tuple(a | b for a, b in zip(state.matters, moves, strict=True))
     free = [a & b for a, b in zip(box.free, matters, strict=True)]
-    # All that has the objective's unit is relative to its slope: log L may be all E, and its slopes 1e-9.
-    curved = [jnp.where(free[i], jnp.maximum(jnp.abs(df[i]), jnp.abs(hessian[i][i])), 0.0) for i in range(n)]
-    size = largest([*curved, _TINY * jnp.ones_like(f)])
+    # All that has the objective's unit is relative to its slope.
+    size = slope_size(free, df, hessian)
     s, lam = state.slack, [a * jnp.where(state.steps == 0, size, 1.0) for a in lam]
     # A variable joins, with its bounds and their multipliers, once it is seen to matter: as a rule in the first step.
     joins = [a & ~b for a, b in zip(free, state.matters, strict=True)]
@@ -294,42 +289,6 @@ def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:
     return jnp.where(fastest > boundary, boundary / jnp.maximum(fastest, boundary), 1.0)
 
 
-def _polish(box: Box, state: _State, sharp: _Sharp, derivatives: Any) -> _Sharp:
-    """Note how good the point is, then move on: first to the bounds that bind, then by Newton on what binds."""
-    active, at_lower, at_upper = _parted(sharp.binds, len(box.free))
-    x, lam = sharp.x, sharp.multipliers
-    (f, *g), (df, *dg), hessian = derivatives
-    slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(len(x)))
-    residual, violation = _kkt(box, state.size, x, lam, g, slopes)
-    here = _Record(x, lam, sharp.binds, f, tuple(g), slopes, residual, violation)
-    better = once(residual) <= sharp.best.residual
-    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
-
-    # A price of the wrong sign, once the equations have been solved: what has it does not bind after all.
-    solved, least = sharp.count >= 2, state.size * float(jnp.finfo(f.dtype).eps) ** 0.75
-    at_lower = tuple(a & ~(solved & (slope < -least)) for a, slope in zip(at_lower, slopes, strict=True))
-    at_upper = tuple(a & ~(solved & (slope > least)) for a, slope in zip(at_upper, slopes, strict=True))
-    free = [f & c & ~a & ~b for f, c, a, b in zip(box.free, state.matters, at_lower, at_upper, strict=True)]
-    _, solve = linearised_kkt(hessian, dg, active, free)
-    move = once(solve([-a for a in (*slopes, *g)]))
-    dx, dlam = move[: len(x)], move[len(x) :]
-    first = sharp.count == 0
-    onto = [
-        jnp.where(a, low, jnp.where(b, high, v))
-        for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)
-    ]
-    moved = [jnp.clip(a + b, low, high) for a, b, low, high, _ in zip(x, dx, *box, strict=True)]
-    new_x = [jnp.where(first, a, b) for a, b in zip(onto, moved, strict=True)]
-    new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
-    return _Sharp(tuple(new_x), tuple(new_lam), (*active, *at_lower, *at_upper), best, sharp.count + 1)
-
-
-def _parted(binds: Vector, n: int) -> tuple[Vector, Vector, Vector]:
-    """The flags of constraints, of n lower and of n upper bounds."""
-    m = len(binds) - 2 * n
-    return tuple(binds[:m]), tuple(binds[m : m + n]), tuple(binds[m + n :])
-
-
 def _binding(box: Box, state: _State) -> Vector:
     """Which constraints, lower and upper bounds bind.
 
@@ -344,25 +303,8 @@ def _binding(box: Box, state: _State) -> Vector:
     binds = [
         (z > far * s) | (b & (s <= far * z)) | (s < near) for s, z, b in zip(slacks, prices, state.binds, strict=True)
     ]
-    active, lower, upper = _parted(binds, len(state.x))
+    active, lower, upper = parted(binds, len(state.x))
     free = [a & b for a, b in zip(box.free, state.matters, strict=True)]
     at_lower = tuple(f & a for a, f in zip(lower, free, strict=True))
     at_upper = tuple(f & b & ~a for a, b, f in zip(lower, upper, free, strict=True))
     return (*active, *at_lower, *at_upper)
-
-
-def _kkt(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
-    """(largest violation of the KKT conditions, largest violation of the constraints).
-
-    Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of
-    1e4 a rounding error in g is 1e4 of them in the slope): it is about how far x is from the optimum, in logarithms.
-    """
-    wrong, violation = [-a for a in lam], jnp.zeros_like(size)
-    for a, slope, low, high, free in zip(x, slopes, *box, strict=True):
-        # Where the objective falls towards a bound, that is right at the bound, and off it by slope times distance.
-        gap = jnp.where(slope > 0, a - low, high - a)
-        wrong.append(jnp.where(free, jnp.abs(slope) * jnp.clip(gap, 0.0, 1.0), 0.0))
-        violation = jnp.maximum(violation, jnp.where(free, jnp.maximum(low - a, a - high), 0.0))
-    wrong += [jnp.abs(a) * jnp.minimum(jnp.abs(b), 1.0) for a, b in zip(lam, g, strict=True)]
-    violation = largest([violation, *g])
-    return jnp.maximum(largest(wrong) / largest([size, *lam]), violation), violation

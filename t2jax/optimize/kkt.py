@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from t2jax.optimize.dense import Matrix, Scalar, Vector, dot, factor, largest, solve_factored
+from t2jax.optimize.dense import Matrix, Scalar, Vector, definite, dot, factor, largest, solve_factored
 
 __all__ = ["add_outer", "hold", "linearised_kkt"]
 
@@ -24,12 +24,12 @@ def hold(matrix: Matrix, rhs: Vector, free: Vector) -> tuple[Matrix, Vector]:
     return held, [jnp.where(a, b, 0.0) for a, b in zip(free, rhs, strict=True)]
 
 
-def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) -> tuple[Any, Any]:
-    """(apply, solve) of the symmetric system H dx + Jᵀ dλ = r over the free variables, J dx = r over what is active.
+def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) -> tuple[Any, Any, Scalar]:
+    """(apply, solve, definite) of the symmetric system H dx + Jᵀ dλ = r over the free variables, J dx = r over what is active.
 
-    Both take and return one vector, dx then dλ; what is not free or not active stays zero. `solve` condenses with a
+    The first two take and return one vector, dx then dλ; what is not free or not active stays zero. `solve` condenses with a
     stiff penalty, H + σJᵀJ, which is positive definite at any strict minimum and needs no pivoting, also where active
-    constraints depend on each other. Each refinement gains a factor of about 1/σ.
+    constraints depend on each other. Each refinement gains a factor of about 1/σ. `definite`: is that matrix?
     """
     n, m = len(hessian), len(rows)
     eps = float(jnp.finfo(hessian[0][0].dtype).eps)
@@ -40,6 +40,7 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
     stiffness = [stiff / jnp.maximum(dot(row, row), _TINY) for row in rows]
     columns = [[row[i] for row in rows] for i in range(n)]
     hessian, _ = hold(hessian, [bends] * n, free)
+    stiffened = add_outer(hessian, stiffness, rows)
 
     def apply(point: Vector) -> Vector:
         dx, dlam = point[:n], point[n:]
@@ -49,7 +50,7 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
     def solve(rhs: Vector, refinements: int = 0) -> Vector:
         kept = [*free, *active]
         rhs = [jnp.where(a, b, 0.0) for a, b in zip(kept, rhs, strict=True)]
-        factors = factor(add_outer(hessian, stiffness, rows))
+        factors = factor(stiffened)
         point = [jnp.zeros_like(a) for a in rhs]
         for _ in range(1 + refinements):
             left = [a - b for a, b in zip(rhs, apply(point), strict=True)]
@@ -59,4 +60,4 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
             point = [jnp.where(a, b + c, 0.0) for a, b, c in zip(kept, point, [*dx, *dlam], strict=True)]
         return point
 
-    return apply, solve
+    return apply, solve, definite(stiffened)

@@ -14,6 +14,7 @@ from t2jax.allocation import Allocation, Constraint, Quantity, Scale
 from t2jax.optimize.dense import Vector, second_order, second_order_by_differences
 from t2jax.optimize.implicit import find
 from t2jax.optimize.optimum import Optimum, tolerance
+from t2jax.optimize.pieces import in_cache
 from t2jax.optimize.problem import FAR, Bound, Layout, Problem
 from t2jax.optimize.solution import NoSolutionError, Solution, Status
 
@@ -139,13 +140,17 @@ def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
 def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_order) -> dict[str, Any]:
     leaves, treedef = static
     dtype = jnp.dtype("float64" if any(a is not None and a.dtype == jnp.float64 for a in arrays) else "float32")
-    merged = [
-        b if a is None else a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
-        for a, b in zip(arrays, leaves, strict=True)
-    ]
-    problem, log_start = jax.tree.unflatten(treedef, merged)
-    return _report(problem, find(problem, log_start, derivatives_of))
+    arrays = [a if a is None or not jnp.issubdtype(a.dtype, jnp.floating) else a.astype(dtype) for a in arrays]
 
+    def solved(arrays: list[Any]) -> dict[str, Any]:
+        merged = [b if a is None else a for a, b in zip(arrays, leaves, strict=True)]
+        problem, log_start = jax.tree.unflatten(treedef, merged)
+        return _report(problem, find(problem, log_start, derivatives_of))
+
+    return in_cache(solved, arrays, LANES)
+
+
+LANES = {"cpu": int(__import__("os").environ.get("LANES", 2048))}
 
 _IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
 if jax.__version_info__ < (0, 11):

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, largest
-from t2jax.optimize.interior import Box, Functions
+from t2jax.optimize.interior import Functions
+from t2jax.optimize.sharp import Box
 
 SEARCH = {Curvature.SINGLE: (2, 24), Curvature.UNKNOWN: (12, 600)}
 """(starts, candidates among which to choose them). For `T2Accuracy` one start found the best of six of 96, in all
