@@ -130,12 +130,14 @@ def solve_separable(problem: Problem, form: Separable) -> Optimum:
     wanted: list[Scalar | None] = [None] * n
     for i, at, unclipped in zip((form.hub, *form.spokes), inner, raw, strict=True):
         x[i], wanted[i] = at, unclipped
+        if shape.capped and i in form.gain_of:  # with budget to spare, all there may be
+            x[i], wanted[i] = (jnp.where(spare > 0, a, b) for a, b in ((upper[i], at), (upper[i] + 1.0, unclipped)))
     for i in form.gain_of:
         if wanted[i] is None:  # costs nothing: as much as there may be
             x[i], wanted[i] = upper[i], upper[i] + 1.0
     logs = problem.layout.tree(x)
     value, shares = log_shares(form.terms, logs)
-    spent, slope_of_cost = _spent(shape, numbers, inner)
+    spent, slope_of_cost = _spent(shape, numbers, [x[i] for i in (form.hub, *form.spokes)])
     # The multiplier of log cost in the score log F: e^u / F, and none where the budget is not spent.
     price = jnp.where(spare > 0, 0.0, jnp.exp(u - value))
 

@@ -94,17 +94,35 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     residual, violation = _kkt(box, size, x, lam, g, slopes)
     if not convex:
         residual = jnp.where(definite, residual, jnp.inf)
-    here = Record(x, lam, state.binds, f, tuple(g), slopes, residual, violation)
-    better = once(residual) <= state.best.residual
-    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, state.best)
-
     shorter = jnp.minimum(1.0, 4.0 / jnp.maximum(largest([jnp.abs(a) for a in dx]), _TINY))
     moved = [a + shorter * b for a, b in zip(x, dx, strict=True)]
     at_lower = tuple(a | (b & (c <= low)) for a, b, c, low in zip(at_lower, free, moved, box.lower, strict=True))
     at_upper = tuple(a | (b & (c >= high)) for a, b, c, high in zip(at_upper, free, moved, box.upper, strict=True))
     new_x = tuple(jnp.clip(a, low, high) for a, low, high, _ in zip(moved, *box, strict=True))
     new_lam = tuple(jnp.where(a, b + c, 0.0) for a, b, c in zip(active, lam, dlam, strict=True))
-    return Direct(new_x, new_lam, (*active, *at_lower, *at_upper), matters, best, state.count + 1)
+    binds = (*active, *at_lower, *at_upper)
+
+    # What is kept is the point after this step, whose error is the square of what was measured. The residual is relative
+    # to the largest curvature, so what hardly matters may be far off where it is measured. The start, where a constraint
+    # was taken to bind without asking, is kept only as it is: with everything at its bounds it may be the optimum.
+    step = [jnp.where(fresh, 0.0, a - b) for a, b in zip(new_x, x, strict=True)]
+    rise = [jnp.where(fresh, 0.0, a - b) for a, b in zip(new_lam, lam, strict=True)]
+    resting = [jnp.zeros_like(fresh)] * m
+    resting += [a & (b <= low) for a, b, low in zip(movable, x, box.lower, strict=True)]
+    resting += [a & (b >= high) for a, b, high in zip(movable, x, box.upper, strict=True)]
+    after = Record(
+        x=tuple(a + b for a, b in zip(x, step, strict=True)),
+        multipliers=tuple(a + b for a, b in zip(lam, rise, strict=True)),
+        binds=tuple(jnp.where(fresh, a, b) for a, b in zip(resting, binds, strict=True)),
+        value=f + dot(df, step),
+        violations=tuple(one + dot(row, step) for one, row in zip(g, dg, strict=True)),
+        slopes=tuple(slopes[i] + dot(hessian[i], step) + dot(rise, [row[i] for row in dg]) for i in range(n)),
+        residual=residual,
+        violation=violation,
+    )
+    better = once(residual) <= state.best.residual
+    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), after, state.best)
+    return Direct(new_x, new_lam, binds, matters, best, state.count + 1)
 
 
 def polish(box: Box, size: Scalar, matters: Vector, sharp: Sharp, derivatives: Any) -> Sharp:
