@@ -25,10 +25,10 @@ def hold(matrix: Matrix, rhs: Vector, free: Vector) -> tuple[Matrix, Vector]:
 
 
 def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) -> tuple[Any, Any, Scalar]:
-    """(apply, solve, definite) of the symmetric system H dx + Jᵀ dλ = r over the free variables, J dx = r over what is active.
+    """(apply, solve, definite) of the symmetric system H dx + Jᵀ dλ = r over what is free, J dx = r over what is held.
 
-    The first two take and return one vector, dx then dλ; what is not free or not active stays zero. `solve` condenses with a
-    stiff penalty, H + σJᵀJ, which is positive definite at any strict minimum and needs no pivoting, also where active
+    The first two take and return one vector, dx then dλ; the rest of it stays zero. `solve` condenses with a stiff
+    penalty, H + σJᵀJ, which is positive definite at any strict minimum and needs no pivoting, also where active
     constraints depend on each other. Each refinement gains a factor of about 1/σ. `definite`: is that matrix?
     """
     n, m = len(hessian), len(rows)

@@ -47,8 +47,7 @@ def _batch(fn: Any, leaves: list[Any], batched: Sequence[bool], size: int, lanes
     shared = [a for a, b in zip(leaves, batched, strict=True) if not b]
 
     def joined(lane: list[Any], shared: list[Any]) -> Any:
-        lane, shared = iter(lane), iter(shared)
-        return fn([next(lane if b else shared) for b in batched])
+        return fn(_merged(batched, lane, shared))
 
     @jax.custom_batching.custom_vmap
     def many(lanes: list[Any], shared: list[Any]) -> Any:
@@ -61,16 +60,20 @@ def _batch(fn: Any, leaves: list[Any], batched: Sequence[bool], size: int, lanes
             jnp.broadcast_to(jnp.expand_dims(a, 1), (outer, size, *a.shape[1:])) if f else a
             for a, f in zip(shared, flags[1], strict=True)
         ]
-        inner, again = iter(inner), iter(again)
-        every = [next(inner if b else again) for b in batched]
-        shared_flags = iter(flags[1])
-        both = [True if b else next(shared_flags) for b in batched]
-        flat = [a.reshape(outer * size, *a.shape[2:]) if b else a for a, b in zip(every, both, strict=True)]
+        both = _merged(batched, [True] * len(inner), flags[1])
+        every = zip(_merged(batched, inner, again), both, strict=True)
+        flat = [a.reshape(outer * size, *a.shape[2:]) if b else a for a, b in every]
         out = _batch(fn, flat, both, outer * size, lanes_of)
         out = jax.tree.map(lambda a: a.reshape(outer, size, *a.shape[1:]), out)
         return out, jax.tree.map(lambda _: True, out)
 
     return many(lanes, shared)
+
+
+def _merged(batched: Sequence[bool], lanes: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+    """Two lists that were parted by a flag, in their first order."""
+    one, other = iter(lanes), iter(shared)
+    return [next(one if b else other) for b in batched]
 
 
 def _mapped(fn: Any, lanes: list[Any], size: int, lanes_of: Mapping[str, int]) -> Any:

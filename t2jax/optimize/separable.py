@@ -30,8 +30,8 @@ from t2jax.powers import PowerTerm, log_shares, merged
 __all__ = ["separable", "solve_separable"]
 
 STEPS = {"float64": 3, "float32": 2}
-"""Newton steps without upper bounds. Of 200,000 random problems, exponents 0.2 to 0.95, four left at most 4e-14 of log
-cost in float64 and three 6e-7; with exponents of 0.02 to 4 some take two more, and then the loop goes on."""
+"""Newton steps without upper bounds before it is asked whether every lane needs no more. With fitted laws none does; of
+200,000 random problems with exponents from 0.02 to 4 the slowest needed seven."""
 
 
 class Shape(NamedTuple):
@@ -76,9 +76,10 @@ def separable(problem: Problem) -> Separable | None:
     if any(jnp.ndim(leaf) for leaf in jax.tree.leaves((terms, costs))):
         return None  # an ensemble that is not mapped over: the general method says so
     costs = merged(costs)
-    index = {name: problem.layout.index(name) for term in (*terms, *costs) for name in term.exponents}
+    places = {name: problem.layout.index(name) for term in (*terms, *costs) for name in term.exponents}
+    index = {name: place for name, place in places.items() if place is not None}
     powers = [a for term in costs for a in term.exponents.values()]
-    if None in index.values() or not all(isinstance(a, int | float) and a > 0 for a in powers):
+    if len(index) < len(places) or not all(isinstance(a, int | float) and a > 0 for a in powers):
         return None
 
     gain_of = {index[name]: place for place, term in enumerate(terms) for name in term.exponents}
@@ -92,8 +93,8 @@ def separable(problem: Problem) -> Separable | None:
     names = [name for term in joint for name in term.exponents if name != hub]
     spokes = tuple(index[name] for name in names)
 
-    sides = {(kind.index, kind.upper) for kind in kinds if isinstance(kind, Bound)}
-    sides |= {(problem.layout.index(name), False) for name, _ in problem.implied}
+    sides: set[tuple[int | None, bool]] = {(problem.layout.index(name), False) for name, _ in problem.implied}
+    sides |= {(kind.index, kind.upper) for kind in kinds if isinstance(kind, Bound)}
     in_cost = {index[hub], *spokes}
     if any(i not in in_cost and (i, True) not in sides for i in gain_of):
         return None  # free and without a limit: the general method says that it is unbounded
@@ -118,7 +119,7 @@ def _hub(costs: Sequence[PowerTerm], candidates: set[str]) -> str | None:
 
 
 def solve_separable(problem: Problem, form: Separable) -> Optimum:
-    """The optimum, with derivatives of every order: closed forms in the multiplier, whose own derivative is implicit."""
+    """The optimum: closed forms in the multiplier, whose own derivative is implicit, so derivatives of every order."""
     lower, upper = problem.bounds()
     n, dtype = len(lower), lower[0].dtype
     shape = form.shape
@@ -150,14 +151,18 @@ def solve_separable(problem: Problem, form: Separable) -> Optimum:
 
     one, zero = jnp.ones_like(value), jnp.zeros_like(value)
     matters = [i in form.gain_of or i in form.spokes for i in range(n)]
-    at_upper = [jnp.where(a >= high, one, zero) if a is not None else zero for a, high in zip(wanted, upper, strict=True)]
+    at_upper = [
+        jnp.where(a >= high, one, zero) if a is not None else zero for a, high in zip(wanted, upper, strict=True)
+    ]
     at_lower = [
         jnp.where(a <= low, one, zero) * (1.0 - top) if a is not None else zero
         for a, low, top in zip(wanted, lower, at_upper, strict=True)
     ]
     crossed = largest([low - high for low, high in zip(lower, upper, strict=True)])
     far = [
-        ((jnp.abs(x[i]) > FAR - 3.0) & (jnp.where(x[i] > 0, upper[i], -lower[i]) == FAR)) for i in range(n) if matters[i]
+        ((jnp.abs(x[i]) > FAR - 3.0) & (jnp.where(x[i] > 0, upper[i], -lower[i]) == FAR))
+        for i in range(n)
+        if matters[i]
     ]
     return Optimum(
         x=tuple(x),
@@ -279,7 +284,7 @@ def _(shape: Shape, primals: Any, tangents: Any) -> Any:
 def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scalar]:
     """No upper bounds: Newton's method on a convex function, from where its highest line is zero.
 
-    From there on every line is at most zero, so the sum of their exponentials, which is one at the root, cannot overflow.
+    From there on every line is at most zero, so the sum of their exponentials, one at the root, cannot overflow.
     """
     terms = _lines(shape, numbers)
     start = largest([at * (1.0 / fall) for lines in terms for at, fall in lines])
@@ -293,8 +298,8 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
                 height, fall = jnp.maximum(height, held), jnp.where(height > held, fall, other)
             size = jnp.exp(height)
             total, falling = total + size, falling + fall * size
-        # total·log(total)/falling with log t = 2(z + z³/3 + z⁵/5 + …), z = (t − 1)/(t + 1): a logarithm costs as much as
-        # all the rest. What is left out vanishes faster than the error, and a shorter step still comes from the left.
+        # total·log(total)/falling with log t = 2(z + z³/3 + z⁵/5 + …), z = (t − 1)/(t + 1): a logarithm takes as long
+        # as all the rest. What is left out vanishes faster than the error; a shorter step still comes from the left.
         inverse = 1.0 / (falling * (total + 1.0))
         z = (total - 1.0) * falling * inverse
         square = z * z
@@ -319,7 +324,7 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
 
 
 def _lines(shape: Shape, numbers: Numbers) -> list[list[tuple[Scalar, Scalar]]]:
-    """For each term of the cost the lines at − fall·u whose maximum its logarithm is: as its spoke is free, and held."""
+    """For each term of the cost the lines at − fall·u whose maximum its logarithm is: its spoke is free, or held."""
     a, per_alpha = numbers.hub
     fall = shape.hub_power * per_alpha
     terms = [[(fall * a + jnp.log(c) + z, fall)] for c, z in numbers.rest]

@@ -61,7 +61,10 @@ class Direct(NamedTuple):
 
 def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:
     """The objective's size: the largest slope or curvature of a free variable. log L may be all E, and slopes 1e-9."""
-    curved = [jnp.where(f, jnp.maximum(jnp.abs(a), jnp.abs(row[i])), 0.0) for i, (f, a, row) in enumerate(zip(free, df, hessian, strict=True))]
+    curved = [
+        jnp.where(f, jnp.maximum(jnp.abs(a), jnp.abs(row[i])), 0.0)
+        for i, (f, a, row) in enumerate(zip(free, df, hessian, strict=True))
+    ]
     return largest([*curved, _TINY * jnp.ones_like(df[0])])
 
 
@@ -83,7 +86,10 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     fresh = state.count == 0
     active, at_lower, at_upper = parted(state.binds, n)
     worst = largest([*g, -jnp.inf * jnp.ones_like(f)])
-    active = tuple(jnp.where(fresh, one >= worst, (a & (price >= 0)) | (one > 1e-6)) for a, price, one in zip(active, lam, g, strict=True))
+    active = tuple(
+        jnp.where(fresh, one >= worst, (a & (price >= 0)) | (one > 1e-6))
+        for a, price, one in zip(active, lam, g, strict=True)
+    )
     at_lower = tuple(a & (slope >= -least) for a, slope in zip(at_lower, slopes, strict=True))
     at_upper = tuple(a & (slope <= least) for a, slope in zip(at_upper, slopes, strict=True))
     free = [a & ~b & ~c for a, b, c in zip(movable, at_lower, at_upper, strict=True)]
@@ -102,9 +108,10 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     new_lam = tuple(jnp.where(a, b + c, 0.0) for a, b, c in zip(active, lam, dlam, strict=True))
     binds = (*active, *at_lower, *at_upper)
 
-    # What is kept is the point after this step, whose error is the square of what was measured. The residual is relative
-    # to the largest curvature, so what hardly matters may be far off where it is measured. The start, where a constraint
-    # was taken to bind without asking, is kept only as it is: with everything at its bounds it may be the optimum.
+    # What is kept is the point after this step, whose error is the square of what was measured. The residual is
+    # relative to the largest curvature, so what hardly matters may be far off where it is measured. The start, where
+    # a constraint was taken to bind without asking, is kept only as it is: with everything at its bounds it may be
+    # the optimum.
     step = [jnp.where(fresh, 0.0, a - b) for a, b in zip(new_x, x, strict=True)]
     rise = [jnp.where(fresh, 0.0, a - b) for a, b in zip(new_lam, lam, strict=True)]
     resting = [jnp.zeros_like(fresh)] * m

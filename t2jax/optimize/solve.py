@@ -150,7 +150,9 @@ def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_ord
     return in_cache(solved, arrays, LANES)
 
 
-LANES = {"cpu": int(__import__("os").environ.get("LANES", 2048))}
+LANES = {"cpu": 16384}
+"""Lanes computed together, by backend: what is between two kernels then stays in a CPU's cache. Searches that take many
+kernels have smaller pieces of their own."""
 
 _IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
 if jax.__version_info__ < (0, 11):
