@@ -195,7 +195,7 @@ def numba_kernel(dtype: Any) -> Any:
     one, tolerance = dtype.type(1), dtype.type(1e-7 if dtype == np.float64 else 1e-3)
 
     @numba.njit(parallel=True, error_model="numpy")
-    def solve(budgets, E, A, B, alpha, beta, G, gamma, serve):  # noqa: N803
+    def solve(budgets, E, A, B, alpha, beta, G, gamma, serve):
         out = np.empty((budgets.size, 5), budgets.dtype)
         E, A, B, alpha, beta = one * E, one * A, one * B, one * alpha, one * beta
         G, gamma, serve = one * G, one * gamma, one * serve

@@ -175,8 +175,8 @@ def solve_separable(problem: Problem, form: Separable) -> Optimum:
         at_upper=tuple(at_upper),
         free=tuple(float(m) * one - a - b for m, a, b in zip(matters, at_lower, at_upper, strict=True)),
         relevant=tuple(float(m) * one for m in matters),
-        # All but the budget's equation holds by construction.
-        residual=jnp.where(spare > 0, jnp.maximum(spent, 0.0), jnp.abs(spent)),
+        # All but the budget's equation holds by construction, if the numbers are numbers.
+        residual=jnp.where(spare > 0, jnp.maximum(spent, 0.0), jnp.abs(spent)) + 0.0 * _all_numbers(numbers),
         violation=jnp.maximum(jnp.maximum(spent, crossed), 0.0),
         unbounded=sum((one_far.astype(dtype) for one_far in far), zero),
         steps=steps,
@@ -212,6 +212,11 @@ def _numbers(problem: Problem, form: Separable, lower: Vector, upper: Vector) ->
         lower=tuple(lower[i] for i in (form.hub, *form.spokes)),
         upper=tuple(upper[i] for i in (form.hub, *form.spokes)),
     )
+
+
+def _all_numbers(numbers: Numbers) -> Scalar:
+    """Finite where every coefficient of the objective is."""
+    return sum((b for _, _, b, _ in numbers.spokes), numbers.hub[0])
 
 
 def _variables(shape: Shape, numbers: Numbers, u: Scalar) -> tuple[list[Scalar], list[Scalar]]:

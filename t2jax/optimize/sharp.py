@@ -114,6 +114,9 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     # the optimum.
     step = [jnp.where(fresh, 0.0, a - b) for a, b in zip(new_x, x, strict=True)]
     rise = [jnp.where(fresh, 0.0, a - b) for a, b in zip(new_lam, lam, strict=True)]
+    # A long step says that the error is not yet small, whatever the residual.
+    far = largest([jnp.abs(a) for a in step]) > float(jnp.finfo(f.dtype).eps) ** 0.4
+    residual = jnp.where(far, jnp.inf, residual)
     resting = [jnp.zeros_like(fresh)] * m
     resting += [a & (b <= low) for a, b, low in zip(movable, x, box.lower, strict=True)]
     resting += [a & (b >= high) for a, b, high in zip(movable, x, box.upper, strict=True)]
