@@ -144,6 +144,7 @@ def test_hessian_of_the_value():
     assert float(hessian) == pytest.approx(exact, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_dual():
     """Also for targets little above the best that 50 samples can reach, 2.1264, where N falls as target^−718."""
     numbers = [{"total": 2.2}, *({"total": target, "most": 50.0} for target in (2.2, 2.15, 2.135))]
@@ -165,6 +166,7 @@ def assert_second_order(fn, points, step):
     assert_close(second, np.swapaxes(second, 2, 3), 1e-9)
 
 
+@pytest.mark.slow
 def test_accuracy():
     theta = [np.log(0.78), np.log(3.1), np.log(0.9), -1.83, np.log(2.45)]
     base = [*np.log([1.8172, 482.01, 2085.43, 0.3478, 0.3658])]

@@ -177,6 +177,7 @@ def test_gadres_runs(shared, train_set):
     assert found.objective <= best_of_scipy(literature_starts(200), logs, data["loss"]) * (1 + 1e-9)
 
 
+@pytest.mark.slow
 def test_never_above_two_hundred_starts_of_scipy(huber_fit, chinchilla_runs):
     logs = logs_of(chinchilla_runs, "params", "tokens")
     best = best_of_scipy(literature_starts(200), logs, chinchilla_runs["loss"])
@@ -184,6 +185,7 @@ def test_never_above_two_hundred_starts_of_scipy(huber_fit, chinchilla_runs):
     assert best < 1.05 * huber_fit.objective  # SciPy did get near: the comparison says something
 
 
+@pytest.mark.slow
 def test_least_squares_never_above_two_hundred_starts_of_scipy(chinchilla_runs):
     found = fit(t2.Chinchilla, chinchilla_runs, estimator=LeastSquares(), starts=512)
     logs = logs_of(chinchilla_runs, "params", "tokens")
@@ -227,6 +229,7 @@ def test_task_loss_forecasts_overtrained_checkpoints(t2_fit, t2_rows):
     assert found.fit.objective < t2_fit.objective  # of fewer rows
 
 
+@pytest.mark.slow
 def test_task_loss_never_above_two_hundred_starts_of_scipy(t2_fit, t2_rows):
     rng = np.random.default_rng(0)
     logs = logs_of(t2_rows, "params", "tokens", "samples")
@@ -273,6 +276,7 @@ def test_recovers_overtraining():
     assert_recovers(fit(t2.Overtraining, predictions(law), starts=64), law)
 
 
+@pytest.mark.slow
 def test_recovers_repeated_data_with_a_column_of_unique_tokens():
     unique = TOKENS / np.tile([1.0, 4.0, 16.0, 40.0, 2.0, 8.0, 1.0, 64.0], 8)
     law = t2.DataConstrained(LAW, unique, 15.4, 5.3)

@@ -192,6 +192,7 @@ def test_highest_mean_pass_rate_goes_to_its_boundary(approach_2, gsm8k):
     assert all(np.isnan(found.interval(0.9)["theta[2]"]))
 
 
+@pytest.mark.slow
 def test_law_fitted_jointly_from_counts(approach_2, gsm8k):
     """Shift and scale of the loss are pinned: θ could undo them. An eighth of the problems, to be quick."""
     few = {name: column[::8] for name, column in gsm8k.items()}
@@ -204,6 +205,7 @@ def test_law_fitted_jointly_from_counts(approach_2, gsm8k):
     assert not {"theta[3]", "theta[4]"} & set(found.at_boundary)
 
 
+@pytest.mark.slow
 def test_recovers_approach_2_in_the_papers_two_stages():
     """A weighted least-squares fit to the task's loss, then pass@k with the law fixed: exact without noise."""
     law = t2.Chinchilla(0.3, 90.0, 400.0, 0.3, 0.32)

@@ -25,6 +25,7 @@ def random_runs(seed: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     return truth, {"params": params, "tokens": tokens, "loss": loss * np.exp(NOISE * rng.normal(size=144))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [t2.Huber(1e-3), t2.LeastSquares()], ids=["Huber", "least squares"])
 def test_intervals_hold_the_truth_nine_times_in_ten(estimator):
     held = []
@@ -37,6 +38,7 @@ def test_intervals_hold_the_truth_nine_times_in_ten(estimator):
     assert 0.85 <= np.mean(held) <= 0.95, np.mean(held, axis=0)
 
 
+@pytest.mark.slow
 def test_resamples_spread_as_the_errors_say():
     """Asymptotic standard errors and those of 400 resamples are two estimates of one number."""
     _, runs = random_runs(7)

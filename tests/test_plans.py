@@ -159,6 +159,7 @@ def pass_at_k(n, d, k):
     return -np.expm1(betaln(a, b + k) - betaln(a, b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "budget", "prompt", "answer", "most_tokens"),
     [

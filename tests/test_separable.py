@@ -160,6 +160,7 @@ def test_more_steps_where_exponents_are_far_apart():
     assert 4 < int(np.max(found.steps)) < 12
 
 
+@pytest.mark.slow
 def test_same_derivatives_as_the_general_method():
     scenarios = wild(24, seed=3)
     points = jnp.stack([jnp.asarray(a) for a in scenarios.values()], axis=-1)
