@@ -167,3 +167,21 @@ def test_a_callers_precision_is_left_alone():
     assert wide.model.E.dtype == np.float64
     np.testing.assert_array_equal(narrow.values, wide.values)
     np.testing.assert_array_equal(narrow.covariance, wide.covariance)
+
+
+def test_a_coefficient_beyond_float32_is_said():
+    """Only the smallest models are worse than the others: an exponent runs away, and its amplitude N₀^α with it."""
+    params, tokens = (a.ravel() for a in np.meshgrid([1e8, 1e9, 1e10], np.geomspace(1e9, 1e12, 8)))
+    runs = {"params": params, "tokens": tokens, "loss": 2.0 + 400.0 * tokens**-0.3 + (params < 2e8)}
+    with jax.enable_x64(False):
+        found = t2.fit(t2.Chinchilla, runs, starts=8)
+        assert np.isinf(found.model.A)
+        assert np.isfinite(found.model.B)
+        assert not np.any(np.isfinite(found.model.loss(1e9, 1e10)))
+    assert found.coefficients["A"] > 1e40
+    (note,) = [one for one in found.notes if "beyond" in one]
+    assert note.startswith("A = ")
+    assert "is beyond float32: .model has it as infinite and no finite value; ask for float64" in note
+    wide = t2.fit(t2.Chinchilla, runs, starts=8)
+    assert not [one for one in wide.notes if "beyond" in one]
+    np.testing.assert_allclose(found.values, wide.values, rtol=1e-9)

@@ -17,7 +17,7 @@ import numpy as np
 
 from t2jax.optimize.dense import Scalar, Vector
 
-__all__ = ["Coordinates", "Kind", "Term", "coefficient_names", "coefficient_values", "in_float64"]
+__all__ = ["Coordinates", "Kind", "Term", "as_leaf", "coefficient_names", "coefficient_values", "in_float64"]
 
 
 class Kind(enum.Enum):
@@ -188,3 +188,12 @@ class _Hashable:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Hashable) and self._key == other._key
+
+
+def as_leaf(values: Any) -> Any:
+    """A fitted coefficient, or one for each member of an ensemble, in the caller's precision.
+
+    One that has run away beyond it is infinite there, and no law with it has a finite value.
+    """
+    with np.errstate(over="ignore"):
+        return jnp.asarray(np.asarray(values, np.float64), dtype=float)

@@ -135,7 +135,10 @@ def with_provenance(model: Any, provenance: Provenance) -> Any:
     names = [one.name for one in dataclasses.fields(model)]
     if type(model) not in _FAMILIES or "provenance" not in names:
         return model
-    return type(model)(**{name: getattr(model, name) for name in names if name != "provenance"}, provenance=provenance)
+    # Made of ones first: a coefficient that has run away is not for the checks of a person's own.
+    ones = {name: jax.tree.map(jnp.ones_like, getattr(model, name)) for name in names if name != "provenance"}
+    template = type(model)(**ones, provenance=provenance)
+    return jax.tree.unflatten(jax.tree.structure(template), jax.tree.leaves(model))
 
 
 _DECISION = ("params", "tokens", "samples")

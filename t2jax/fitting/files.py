@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from t2jax.fitting import estimators
-from t2jax.fitting.coordinates import Coordinates, Kind, coefficient_names
+from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf, coefficient_names
 from t2jax.fitting.result import Fit
 from t2jax.laws import Chinchilla, DataConstrained, Kaplan, Overtraining
 from t2jax.passk import BetaPassRate
@@ -142,7 +141,7 @@ def _columns(ensemble: Any, free: Sequence[str]) -> dict[str, list[float]]:
 def _ensemble(model: Any, coefficients: Mapping[str, float], columns: Mapping[str, Sequence[float]]) -> Any:
     size = len(next(iter(columns.values())))
     every = [
-        jnp.asarray(columns.get(name, [coefficients[name]] * size), dtype=float) for name in coefficient_names(model)
+        as_leaf(columns.get(name, [coefficients[name]] * size)) for name in coefficient_names(model)
     ]
     return Coordinates.of(model, {}, (), ()).built(every)
 

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2jax.fitting.coordinates import Coordinates, Kind, coefficient_values, in_float64
+from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64
 from t2jax.fitting.errors import Linear, covariance_of, linearised
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
-from t2jax.fitting.notes import notes_on
+from t2jax.fitting.notes import notes_on, notes_on_range
 from t2jax.fitting.result import Fit, Run, Settings
 from t2jax.fitting.search import Found, Problem, Progress, descend_all, narrowing, search, width_of
 from t2jax.fitting.table import NONNEGATIVE, Column, Table, read_table
@@ -142,7 +142,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         starts=len(first),
         share_at_best=found.share,
         converged=optimal or linear.converged,
-        notes=notes_on(template, family, table),
+        notes=(*notes_on(template, family, table), *notes_on_range(problem.coordinates.names, coefficients)),
         source=_named(table),
         rows=rows,
         run=Run(problem, found.z, table, heavy, width, settings),
@@ -317,7 +317,7 @@ def _objective(
 
 def _model(coordinates: Coordinates, coefficients: np.ndarray, table: Table, estimator: Estimator) -> Any:
     """The fitted model in the caller's precision, with the fit as its source."""
-    model = coordinates.built([jnp.asarray(one, dtype=float) for one in coefficients])
+    model = coordinates.built([as_leaf(one) for one in coefficients])
     return with_provenance(model, _provenance(table, estimator))
 
 

@@ -1,14 +1,16 @@
 """What a person should be told of the data that a fit was made from, in sentences."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from t2jax.fitting.families import Family
 from t2jax.fitting.table import Table
 from t2jax.tasks import T2Loss
 
-__all__ = ["notes_on"]
+__all__ = ["notes_on", "notes_on_range"]
 
 _UNIFORM = np.log(3e5)
 """Nats per token of a guess among more tokens than any vocabulary has."""
@@ -27,6 +29,17 @@ def notes_on(model: Any, family: Family, table: Table) -> tuple[str, ...]:
                 "a law holds for the one it was fitted with"
             )
     return tuple(found)
+
+
+def notes_on_range(names: Sequence[str], values: np.ndarray) -> tuple[str, ...]:
+    """Which coefficients the caller's precision cannot hold, as an amplitude whose exponent has run away."""
+    dtype = jnp.result_type(float)
+    return tuple(
+        f"{name} = {value:.3g} is beyond {dtype.name}: .model has it as infinite and no finite value; ask for float64 "
+        'with jax.config.update("jax_enable_x64", True)'
+        for name, value in zip(names, values, strict=True)
+        if abs(value) > float(jnp.finfo(dtype).max)
+    )
 
 
 def _units(loss: np.ndarray) -> list[str]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax.allocation import Allocation
-from t2jax.fitting.coordinates import Coordinates, Kind
+from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf
 from t2jax.fitting.estimators import Estimator
 from t2jax.fitting.families import log_prediction
 from t2jax.fitting.search import Problem, Progress, descend_all, narrowing
@@ -158,7 +158,7 @@ class Fit:
             widths = [one for one in narrowing(run.width) if one <= max(10 * run.width, 0.02)]
             z, _ = descend_all(run.problem, np.tile(run.z, (n, 1)), weights, widths, progress)
             coefficients = [np.asarray(one) for one in _coefficients(run.problem.coordinates, z)]
-        columns = [jnp.asarray(np.broadcast_to(one, n), dtype=float) for one in coefficients]
+        columns = [as_leaf(np.broadcast_to(one, n)) for one in coefficients]
         return Coordinates.of(self.model, {}, (), ()).built(columns)  # with the fit as its source
 
     def to_json(self, path: str | Path, *, ensemble: Any = None) -> None:
