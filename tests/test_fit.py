@@ -206,6 +206,7 @@ def test_task_loss_of_pythia(t2_fit):
     assert t2_fit.status == "at the boundary: law.E not identified"
 
 
+@pytest.mark.slow
 def test_task_loss_forecasts_overtrained_checkpoints(t2_fit, t2_rows):
     """The T² paper's protocol: fit up to 200 tokens per parameter, forecast beyond. Its errors recomputed by hand."""
     found = t2.holdout(t2_fit, by="tokens_per_param", cut=200.0)

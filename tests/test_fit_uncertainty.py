@@ -226,6 +226,7 @@ class Logistic(eqx.Module):
         return jax.nn.sigmoid(self.a + self.b * jnp.log(at.params / 1e9))
 
 
+@pytest.mark.slow
 def test_an_interval_of_a_probability_stays_one():
     """Near 1 it is symmetric in log odds, a + b·log(N/10⁹): the closed form of its error."""
     noise = np.random.default_rng(2).normal(0, 0.03, len(PARAMS))

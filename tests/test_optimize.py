@@ -790,6 +790,7 @@ def test_users_own_law_and_cost():
         assert "flops <=" in str(found)
 
 
+@pytest.mark.slow
 @PRECISIONS
 def test_users_own_flops_in_either_precision(dtype):
     """Second derivatives of log f must not hold f²: 1e30 FLOPs are an ordinary number in float32."""

@@ -73,6 +73,7 @@ def grid_best(d, *, two, points=120):
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("two", [False, True], ids=["one budget", "two budgets"])
 @pytest.mark.parametrize("caps", [False, True], ids=["free", "capped"])
 def test_never_worse_than_a_dense_grid(two, caps):
@@ -99,6 +100,7 @@ def test_every_problem_of_a_sweep_is_solved(two, caps):
     assert found.residual.max() <= 1e-8
 
 
+@pytest.mark.slow
 def test_in_float32():
     """Of tasks that someone could have: not best solved by 1e17 samples of a model of a thousand parameters."""
     data = draw(9, 256, two=False, caps=True)

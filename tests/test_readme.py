@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
+@pytest.mark.slow
 def test_blocks_print_what_the_readme_says() -> None:
     blocks = re.findall(r"^```(python|text)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.S | re.M)
     assert [kind for kind, _ in blocks] == ["python", "text"] * (len(blocks) // 2)

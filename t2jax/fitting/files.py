@@ -140,9 +140,7 @@ def _columns(ensemble: Any, free: Sequence[str]) -> dict[str, list[float]]:
 
 def _ensemble(model: Any, coefficients: Mapping[str, float], columns: Mapping[str, Sequence[float]]) -> Any:
     size = len(next(iter(columns.values())))
-    every = [
-        as_leaf(columns.get(name, [coefficients[name]] * size)) for name in coefficient_names(model)
-    ]
+    every = [as_leaf(columns.get(name, [coefficients[name]] * size)) for name in coefficient_names(model)]
     return Coordinates.of(model, {}, (), ()).built(every)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from t2jax.allocation import Curvature
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
-from t2jax.optimize.interior import Point, solve
+from t2jax.optimize.interior import Point, nothing, solve
 from t2jax.optimize.kkt import linearised_kkt
 from t2jax.optimize.optimum import Optimum, tolerance
 from t2jax.optimize.pieces import in_pieces
@@ -110,7 +110,8 @@ def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
         point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
         starts = tuple(spread(functions, box, start, problem.curvature))
-        point = _in_turn(lambda x: solve(functions, box, x), starts, problem.curvature is Curvature.SINGLE)
+        worst = nothing(starts[0][0], len(starts), len(problem.sorted()[1]))
+        point = _in_turn(lambda x: solve(functions, box, x), starts, worst, problem.curvature is Curvature.SINGLE)
 
     matters = point.matters
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
@@ -185,18 +186,16 @@ def _solve_whole(
     return held, point
 
 
-def _in_turn(solve: Any, starts: Vector, first_will_do: bool) -> Point:
+def _in_turn(solve: Any, starts: Vector, worst: Point, first_will_do: bool) -> Point:
     """The best from all starts, or from as many as it takes until one is solved.
 
     One after another: side by side they would be short rows that no vector unit likes.
     """
-    zero = 0.0 * starts[0][0]
-    blank = jax.tree.map(lambda a: (zero + 0.0).astype(a.dtype), jax.eval_shape(solve, tuple(a[0] for a in starts)))
-    nothing = blank._replace(value=zero + jnp.inf, residual=zero + jnp.inf, violation=zero + jnp.inf)
 
     def looking(state: tuple[Scalar, Point]) -> Scalar:
         tried, best = state
-        solved = (best.residual <= tolerance(zero.dtype)) & (best.violation <= tolerance(zero.dtype))
+        limit = tolerance(best.value.dtype)
+        solved = (best.residual <= limit) & (best.violation <= limit)
         return (tried < starts[0].shape[0]) & ~(first_will_do & solved)
 
     def look(state: tuple[Scalar, Point]) -> tuple[Scalar, Point]:
@@ -204,7 +203,7 @@ def _in_turn(solve: Any, starts: Vector, first_will_do: bool) -> Point:
         found = solve(tuple(jnp.take(a, tried, mode="clip") for a in starts))
         return tried + 1, _best(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
 
-    return jax.lax.while_loop(looking, look, (zero.astype(jnp.int32), nothing))[1]
+    return jax.lax.while_loop(looking, look, (worst.steps, worst))[1]
 
 
 def _best(points: Point) -> Point:

@@ -92,19 +92,26 @@ def solve(
     record = Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
     sharp = Sharp(state.x, state.multipliers, state.binds, record, state.steps)
 
-    direct = Direct(start, state.multipliers, state.binds, state.matters, record, state.steps)
-    direct = direct._replace(multipliers=tuple(0.0 * a for a in state.multipliers))
+    # With many optima the nearest stationary point is none to trust. And differences serve problems that are solved once:
+    # to compile the direct stage would take longer than it saves.
+    first = _BARRIER_STAGE if curvature is Curvature.UNKNOWN or derivatives_of is not second_order else _DIRECT_STAGE
+    direct = None
+    if first == _DIRECT_STAGE:
+        no_price = tuple(0.0 * a for a in state.multipliers)
+        direct = Direct(start, no_price, state.binds, state.matters, record, state.steps)
     enough = max(eps**0.8, 200 * eps)
 
     # All stages go through one loop body: derivatives are most of a step, and of what is compiled.
     def stage(which: Any, points: Any) -> Any:
         def running(points: Any) -> Scalar:
             direct, state, sharp = points
-            unsolved = ~(direct.best.residual <= enough)
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
             going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps)
-            barrier_or_polish = jnp.where(which == _BARRIER_STAGE, going, sharp.count < 4)
-            return unsolved & jnp.where(which == _DIRECT_STAGE, direct.count < _DIRECT_STEPS, barrier_or_polish)
+            running = jnp.where(which == _BARRIER_STAGE, going, sharp.count < 4)
+            if direct is not None:
+                running = jnp.where(which == _DIRECT_STAGE, direct.count < _DIRECT_STEPS, running)
+                running &= ~(direct.best.residual <= enough)
+            return running
 
         def step(points: Any) -> Any:
             direct, state, sharp = points
@@ -113,38 +120,45 @@ def solve(
             ended = (state.x, state.multipliers, _binding(box, state))
             start = jax.tree.map(lambda a, b: jnp.where(fresh, a, b), ended, tuple(sharp[:3]))
             sharp = Sharp(*start, *sharp[3:])
-            x, lam = (
-                tuple(jnp.where(which == _DIRECT_STAGE, a, b) for a, b in zip(*pair, strict=True))
-                for pair in ((direct.x, sharp.x), (direct.multipliers, sharp.multipliers))
-            )
+            x, lam = sharp.x, sharp.multipliers
+            if direct is not None:
+                x, lam = (
+                    tuple(jnp.where(which == _DIRECT_STAGE, a, b) for a, b in zip(*pair, strict=True))
+                    for pair in ((direct.x, sharp.x), (direct.multipliers, sharp.multipliers))
+                )
             derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
             new = jax.lax.switch(
-                which,
+                which - first,
                 [
                     lambda: (approach(box, direct, derivatives, convex=curvature is Curvature.CONVEX), state, sharp),
                     lambda: (direct, _step(functions, box, state, derivatives, eps), sharp),
                     lambda: (direct, state, polish(box, state.size, state.matters, sharp, derivatives)),
-                ],
+                ][first:],
             )
             going = running(points)
             return jax.tree.map(lambda a, b: jnp.where(going, a, b), new, points)
 
         return jax.lax.while_loop(running, step, points)
 
-    # With many optima the nearest stationary point is none to trust.
-    first = _BARRIER_STAGE if curvature is Curvature.UNKNOWN else _DIRECT_STAGE
     direct, state, sharp = jax.lax.fori_loop(first, 3, stage, (direct, state, sharp))
-    solved = direct.best.residual <= enough
-    best = jax.tree.map(lambda a, b: jnp.where(solved, a, b), direct.best, sharp.best)._asdict()
-    active, at_lower, at_upper = parted(best.pop("binds"), len(box.free))
-    return Point(
-        **best,
-        active=active,
-        at_lower=at_lower,
-        at_upper=at_upper,
-        matters=tuple(jnp.where(solved, a, b) for a, b in zip(direct.matters, state.matters, strict=True)),
-        steps=direct.count + state.steps,
-    )
+    best, matters, steps = sharp.best, state.matters, state.steps
+    if direct is not None:
+        solved = direct.best.residual <= enough
+        there, here = (direct.best, direct.matters), (best, matters)
+        best, matters = jax.tree.map(lambda a, b: jnp.where(solved, a, b), there, here)
+        steps = direct.count + steps
+    found = best._asdict()
+    active, at_lower, at_upper = parted(found.pop("binds"), len(box.free))
+    return Point(**found, active=active, at_lower=at_lower, at_upper=at_upper, matters=matters, steps=steps)
+
+
+def nothing(like: Scalar, variables: int, constraints: int) -> Point:
+    """What any solution is better than; batched where `like` is."""
+    zero, none = 0.0 * like, like != like
+    x, g = (zero,) * variables, (zero,) * constraints
+    flags = (none,) * variables
+    end = zero + jnp.inf
+    return Point(x, g, (none,) * constraints, flags, flags, flags, x, end, g, end, end, zero.astype(jnp.int32))
 
 
 def _initial(functions: Functions, box: Box, start: Vector) -> _State:
