@@ -92,7 +92,7 @@ def solve(
     record = Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
     sharp = Sharp(state.x, state.multipliers, state.binds, record, state.steps)
 
-    # With many optima the nearest stationary point is none to trust. And differences serve problems that are solved once:
+    # With many optima the nearest stationary point is none to trust. Differences serve problems that are solved once:
     # to compile the direct stage would take longer than it saves.
     first = _BARRIER_STAGE if curvature is Curvature.UNKNOWN or derivatives_of is not second_order else _DIRECT_STAGE
     direct = None
