@@ -7,8 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from t2jax.allocation import Allocation, Quantity, params, quantity, samples, tokens
+    from t2jax.allocation import Allocation, Quantity, params, samples, tokens
     from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+    from t2jax.custom import quantity
     from t2jax.fitting import (
         BetaBinomial,
         Fit,
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
 _HOME = {
-    "t2jax.allocation": ("Allocation", "Quantity", "params", "quantity", "samples", "tokens"),
+    "t2jax.allocation": ("Allocation", "Quantity", "params", "samples", "tokens"),
     "t2jax.costs": ("InferenceFLOPs", "TrainingFLOPs"),
+    "t2jax.custom": ("quantity",),
     "t2jax.fitting": (
         "BetaBinomial",
         "Fit",

@@ -6,8 +6,6 @@ power laws are convex. Users rarely see that: calling a quantity takes and retur
 
 import abc
 import enum
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -28,8 +26,9 @@ __all__ = [
     "Curvature",
     "Quantity",
     "Scale",
+    "is_number",
+    "is_traced",
     "params",
-    "quantity",
     "samples",
     "tokens",
 ]
@@ -140,7 +139,7 @@ class Quantity(eqx.Module):
     def __add__(self, other: Any) -> "Quantity":
         if isinstance(other, Quantity):
             return Sum((*_parts(self), *_parts(other)))
-        if _is_number(other):
+        if is_number(other):
             if isinstance(other, int | float) and other == 0:  # so that Python's sum() works
                 return self
             return Sum((*_parts(self), Constant(validate.positive("an added constant", other))))
@@ -151,7 +150,7 @@ class Quantity(eqx.Module):
     def __mul__(self, factor: Any) -> "Quantity":
         if isinstance(factor, Quantity):
             raise TypeError("quantities multiply by numbers only: write the product of two as t2jax.quantity(fn)")
-        if not _is_number(factor):
+        if not is_number(factor):
             return NotImplemented
         factor = validate.positive(f"the factor of {self.label}", factor)
         return Scaled(self.quantity, self.factor * factor) if isinstance(self, Scaled) else Scaled(self, factor)
@@ -159,7 +158,7 @@ class Quantity(eqx.Module):
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> "Quantity":
-        if not _is_number(divisor):
+        if not is_number(divisor):
             return NotImplemented
         return self * (1.0 / validate.positive(f"the divisor of {self.label}", divisor))
 
@@ -216,7 +215,7 @@ class Constraint(eqx.Module):
         )
 
     def __str__(self) -> str:
-        shown = human(float(self.limit)) if self.limit.ndim == 0 and not _traced(self.limit) else "…"
+        shown = human(float(self.limit)) if self.limit.ndim == 0 and not is_traced(self.limit) else "…"
         return f"{self.label} {shown}"
 
 
@@ -264,7 +263,7 @@ class Constant(Quantity):
 
     @property
     def label(self) -> str:
-        return "constant" if self.value.ndim or _traced(self.value) else human(float(self.value))
+        return "constant" if self.value.ndim or is_traced(self.value) else human(float(self.value))
 
 
 class Scaled(Quantity):
@@ -286,7 +285,7 @@ class Scaled(Quantity):
 
     @property
     def label(self) -> str:
-        times = "factor" if self.factor.ndim or _traced(self.factor) else human(float(self.factor))
+        times = "factor" if self.factor.ndim or is_traced(self.factor) else human(float(self.factor))
         inner = f"({self.quantity.label})" if isinstance(self.quantity, Sum) else self.quantity.label
         return f"{times} * {inner}"
 
@@ -316,80 +315,6 @@ class Sum(Quantity):
         return " + ".join(part.label for part in self.parts)
 
 
-class Custom(Quantity):
-    """A user's function of an allocation."""
-
-    fn: Callable[[Any], Any]
-    name: str = eqx.field(static=True)
-    convex: bool = eqx.field(static=True)
-    probability: bool = eqx.field(static=True)
-
-    def score(self, log: Any) -> Float[Array, "..."]:
-        value = self.fn(jax.tree.map(jnp.exp, log))
-        if not _is_number(value):
-            raise TypeError(f"{self.name} must return a positive number for an allocation, got {value!r}")
-        return self.scale.of_value(jnp.asarray(value, dtype=float) if isinstance(value, int | float) else value)
-
-    @property
-    def scale(self) -> Scale:
-        return Scale.LOG_ODDS if self.probability else Scale.LOG
-
-    @property
-    def curvature(self) -> Curvature:
-        return Curvature.CONVEX if self.convex else Curvature.UNKNOWN
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-
-def quantity(
-    fn: Callable[[Any], Any], *, name: str | None = None, convex: bool = False, probability: bool = False
-) -> Quantity:
-    """Make a quantity of any pure JAX function from an allocation to a positive number.
-
-    ```python
-    energy = t2.quantity(lambda a: 3e-12 * a.params * a.tokens, name="energy_joules")
-    t2.minimize(law, [energy <= 1e12])
-    ```
-
-    fn: allocation → positive scalar. An `equinox.Module` with `__call__` keeps its arrays as leaves, so they batch and
-        differentiate, and so do the arguments of a `functools.partial`. What a plain function closes over is constant;
-        a traced value there is refused.
-    name: what reports call it; the function's own name unless given.
-    convex: promise that log fn is convex in (log N, log D, log k), as for sums of power laws. The optimiser then
-        looks for one optimum from one start. A wrong promise may cost the global optimum.
-    probability: fn is between 0 and 1 and is optimised on log odds.
-    """
-    if not callable(fn):
-        raise TypeError(f"quantity takes a function of an allocation, got {fn!r}")
-    called = name or getattr(fn, "__name__", type(fn).__name__)
-    if _closed_over(fn):
-        raise TypeError(
-            f"{called} closes over a value that is differentiated, batched or compiled, whose derivative would be "
-            "lost: pass it as an argument, t2jax.quantity(functools.partial(fn, value)), or as a field of an "
-            "equinox.Module"
-        )
-    if isinstance(fn, functools.partial):
-        fn = jax.tree_util.Partial(fn.func, *fn.args, **fn.keywords)
-    return Custom(fn, "quantity" if called == "<lambda>" else called, convex, probability)
-
-
-def _closed_over(fn: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """Does a function, or one that it uses, close over a traced value?"""
-    cells = [cell.cell_contents for cell in getattr(fn, "__closure__", None) or () if _filled(cell)]
-    held = [*cells, *(getattr(fn, "__defaults__", None) or ())]
-    inner = [one for one in held if callable(one) and hasattr(one, "__closure__") and one not in seen]
-    return any(_traced(leaf) for leaf in jax.tree.leaves(held)) or any(_closed_over(f, (*seen, fn)) for f in inner)
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # the name is not bound yet
-        return False
-
-
 def _parts(one: Quantity) -> tuple[Quantity, ...]:
     return one.parts if isinstance(one, Sum) else (one,)
 
@@ -400,9 +325,11 @@ def _provenances_of(part: Any) -> tuple[Provenance, ...]:
     return part.provenances() if isinstance(part, Quantity) else ()
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """A Python number, or an array of any shape."""
     return not isinstance(value, bool | str) and (isinstance(value, int | float) or hasattr(value, "dtype"))
 
 
-def _traced(value: Any) -> bool:
+def is_traced(value: Any) -> bool:
+    """Is it known only once a compiled program runs?"""
     return isinstance(value, jax.core.Tracer)

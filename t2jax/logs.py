@@ -33,7 +33,7 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     return inverse, -(dx * inverse) * inverse  # in this order: dx is about as large as x
 
 
-def log_sum(*terms: tuple[Any, Any]) -> Float[Array, "..."]:
+def log_sum(*terms: tuple[Any, Float[Array, "..."] | float]) -> Float[Array, "..."]:
     """log Σ cᵢ·exp(zᵢ) of terms (cᵢ ≥ 0, zᵢ), with derivatives that are right also where some cᵢ are 0."""
     # The shift only has to keep exp in range, so it carries no derivative and need not know the coefficients.
     shift = terms[0][1]

@@ -172,3 +172,11 @@ def test_what_cannot_be_done_is_said(tmp_path, capsys, monkeypatch, content, opt
     assert message in run(capsys, f"sweep scenarios.csv {options} {LAW}", status).err
     if status == 2:
         assert os.listdir(tmp_path) == ["scenarios.csv"]
+
+
+def test_a_column_that_no_csv_can_hold_is_refused_before_anything_is_planned(tmp_path, capsys):
+    path, out = tmp_path / "scenarios.parquet", tmp_path / "plans.csv"
+    pq.write_table(pa.table({"train_flops": [1e20], "runs": [[1, 2]]}), path)
+    said = run(capsys, f"sweep {path} --out {out} {LAW}", status=2).err
+    assert said == 't2jax: column "runs" of type list<element: int64> cannot be written to plans.csv: use .parquet\n'
+    assert os.listdir(tmp_path) == ["scenarios.parquet"]

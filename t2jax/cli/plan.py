@@ -24,7 +24,9 @@ from t2jax.optimize import Solution, maximize, minimize
 from t2jax.planning.coefficients import fit_of, is_task
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import (
+    ALLOCATION,
     DEFAULT_TASK,
+    FLOPS,
     as_option,
     lacks_demand,
     missed_target,
@@ -357,19 +359,4 @@ def _where(solution: Solution) -> _Point:
 
 
 def _none(why: str) -> dict[str, Any]:
-    return {**dict.fromkeys(_ALLOCATION_KEYS), "outside_fit": [], "why_none": why}
-
-
-_ALLOCATION_KEYS = (
-    "params",
-    "tokens",
-    "samples",
-    "tokens_per_param",
-    "overtraining_ratio",
-    "loss_nats",
-    "pass_at_k",
-    "value",
-    "train_flops",
-    "inference_flops",
-    "total_flops",
-)
+    return {**dict.fromkeys((*ALLOCATION, *FLOPS)), "outside_fit": [], "why_none": why}

@@ -26,7 +26,7 @@ from t2jax.optimize.dense import (
     solve_factored,
 )
 from t2jax.optimize.kkt import add_outer, hold
-from t2jax.optimize.sharp import Box, Direct, Record, Sharp, approach, parted, polish, slope_size
+from t2jax.optimize.sharp import Box, Direct, Record, Sharp, approach, parted, polish, slope_size, with_what_matters
 
 Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
@@ -194,8 +194,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = derivatives
-    moves = [largest([jnp.abs(row[i]) for row in (df, *dg)]) != 0.0 for i in range(n)]
-    matters = tuple(a | b for a, b in zip(state.matters, moves, strict=True))
+    matters = with_what_matters(state.matters, [df, *dg])
     free = [a & b for a, b in zip(box.free, matters, strict=True)]
     # All that has the objective's unit is relative to its slope.
     size = slope_size(free, df, hessian)

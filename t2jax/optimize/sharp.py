@@ -4,6 +4,7 @@ A Newton step on what binds needs no barrier and squares the error, so most prob
 where it fails, the interior-point method finds what binds and hands over (`polish`).
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,17 @@ from t2jax.fusion import once
 from t2jax.optimize.dense import Scalar, Vector, dot, largest
 from t2jax.optimize.kkt import linearised_kkt
 
-__all__ = ["Box", "Direct", "Record", "Sharp", "approach", "parted", "polish", "slope_size"]
+__all__ = [
+    "Box",
+    "Direct",
+    "Record",
+    "Sharp",
+    "approach",
+    "parted",
+    "polish",
+    "slope_size",
+    "with_what_matters",
+]
 
 _TINY = 1e-30
 
@@ -59,6 +70,12 @@ class Direct(NamedTuple):
     count: Scalar
 
 
+def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
+    """The flags of variables that anything depends on, by the gradients in these rows or by what was known."""
+    steepest = [largest([jnp.abs(one) for one in column]) for column in zip(*rows, strict=True)]
+    return tuple(a | (b != 0.0) for a, b in zip(known, steepest, strict=True))
+
+
 def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:
     """The objective's size: the largest slope or curvature of a free variable. log L may be all E, and slopes 1e-9."""
     curved = [
@@ -76,8 +93,7 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = derivatives
-    depends = [largest([jnp.abs(row[i]) for row in (df, *dg)]) != 0.0 for i in range(n)]
-    matters = tuple(a | b for a, b in zip(state.matters, depends, strict=True))
+    matters = with_what_matters(state.matters, [df, *dg])
     movable = [a & b for a, b in zip(box.free, matters, strict=True)]
     size = slope_size(movable, df, hessian)
     least = size * float(jnp.finfo(f.dtype).eps) ** 0.75

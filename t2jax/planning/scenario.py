@@ -8,8 +8,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 __all__ = [
+    "ALLOCATION",
     "DEFAULT_TASK",
     "FLAGS",
+    "FLOPS",
     "NAMES",
     "NUMBERS",
     "acceptable",
@@ -45,6 +47,18 @@ NUMBERS = (
 NAMES = ("task", "law")
 FLAGS = ("no_share_prompt", "integer_samples")
 DEFAULT_TASK = "pythia-gsm8k"
+ALLOCATION = (
+    "params",
+    "tokens",
+    "samples",
+    "tokens_per_param",
+    "overtraining_ratio",
+    "loss_nats",
+    "pass_at_k",
+    "value",
+)
+"""What is said of an allocation, and FLOPS: what it spends."""
+FLOPS = ("train_flops", "inference_flops", "total_flops")
 
 _MAY_BE_ZERO = ("prompt_tokens",)
 _AT_LEAST_ONE = ("max_params", "max_tokens", "max_samples")

@@ -19,6 +19,8 @@ from t2jax.optimize import Status
 from t2jax.planning.coefficients import is_task
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import (
+    ALLOCATION,
+    FLOPS,
     NAMES,
     NUMBERS,
     as_column,
@@ -39,19 +41,7 @@ from t2jax.tasks import T2Accuracy
 
 __all__ = ["RESULTS", "answered", "check_columns", "plan_batch"]
 
-_FIGURES = (
-    "params",
-    "tokens",
-    "samples",
-    "tokens_per_param",
-    "overtraining_ratio",
-    "loss_nats",
-    "pass_at_k",
-    "value",
-    "train_flops_used",
-    "inference_flops_used",
-    "total_flops_used",
-)
+_FIGURES = (*ALLOCATION, *(f"{name}_used" for name in FLOPS))  # the budgets have the plain names
 RESULTS = (*_FIGURES, "in_fit_range", "status", "reason")
 """The columns that are added."""
 

@@ -158,10 +158,10 @@ def _check_as_text(table: Any, out: Path) -> None:
     for one in table.schema:
         try:
             text.write_csv(pa.table({"x": pa.array([], one.type)}), io.BytesIO())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError):
+        except pa.ArrowException as error:
             raise ValueError(
                 f'column "{one.name}" of type {one.type} cannot be written to {out.name}: use .parquet'
-            ) from None
+            ) from error
 
 
 def _placed(source: Source, places: np.ndarray) -> Callable[[int], str]:
