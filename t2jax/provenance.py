@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from t2jax.report import human
 
 __all__ = ["Provenance"]
 
 Range = tuple[float, float]
+_EDGE = 1e-6  # of a range's end: a solver's rounding there does not count
 _Variable = Literal["params", "tokens", "samples"]
 
 
@@ -42,10 +43,18 @@ class Provenance:
         if self.convention not in ("total", "non-embedding"):
             raise ValueError(f"convention of {self.name} must be 'total' or 'non-embedding', got {self.convention!r}")
 
+    def holds(self, params: Any, tokens: Any, samples: Any) -> Any:
+        """Are N, D and k within the fitted ranges? Elementwise for arrays of one shape; else as `outside`."""
+        inside: Any = True
+        for fitted, value in ((self.params, params), (self.tokens, tokens), (self.samples, samples)):
+            if fitted is not None:
+                inside = inside & (value >= fitted[0] * (1 - _EDGE)) & (value <= fitted[1] * (1 + _EDGE))
+        return inside
+
     def outside(self, params: float, tokens: float, samples: float = 1.0) -> list[str]:
         """One sentence for each of N, D, k that lies outside the fitted range; an empty list within it.
 
-        Plain numbers. A solver's rounding at the edge of a range (a millionth of it) does not count.
+        Plain numbers.
         """
         sentences = []
         given: tuple[tuple[_Variable, float], ...] = (("params", params), ("tokens", tokens), ("samples", samples))
@@ -54,9 +63,9 @@ class Provenance:
             if fitted is None:
                 continue
             low, high = fitted
-            if value > high * (1 + 1e-6):
+            if value > high * (1 + _EDGE):
                 side = "above"
-            elif value < low * (1 - 1e-6):
+            elif value < low * (1 - _EDGE):
                 side = "below"
             else:
                 continue

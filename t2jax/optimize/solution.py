@@ -82,11 +82,9 @@ class Solution(eqx.Module):
         inside = jnp.ones(jnp.shape(self.value), bool)
         if not isinstance(self.allocation, Allocation):
             return inside
+        a = self.allocation
         for source in self.provenances:
-            for name in ("params", "tokens", "samples"):
-                if (fitted := getattr(source, name)) is not None:
-                    value = getattr(self.allocation, name)
-                    inside &= (value >= fitted[0] * (1 - 1e-6)) & (value <= fitted[1] * (1 + 1e-6))
+            inside &= source.holds(a.params, a.tokens, a.samples)
         return inside
 
     @property

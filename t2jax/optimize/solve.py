@@ -154,17 +154,18 @@ LANES = {"cpu": 16384}
 """Lanes computed together, by backend: what is between two kernels then stays in a CPU's cache. Searches that take many
 kernels have smaller pieces of their own."""
 
-_IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
+IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
 if jax.__version_info__ < (0, 11):
     # What Python 3.11 gets compiles a third faster so. Without optimisation its older emitters are wrong: searches that
     # take differences do not end. Later releases have no choice of emitters.
-    _IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+    IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+"""How XLA compiles for a CPU what will run for a shorter time than it takes to compile."""
 
 _compiled = jax.jit(_solve_and_report, static_argnums=0)
 _compiled_in_a_hurry = jax.jit(
     functools.partial(_solve_and_report, derivatives_of=second_order_by_differences),
     static_argnums=0,
-    compiler_options=_IN_A_HURRY,
+    compiler_options=IN_A_HURRY,
 )
 
 

@@ -287,8 +287,7 @@ def _record(
     task = members[0].task
     probability, for_task = isinstance(task, T2Accuracy), is_task(task)
     n, d, k, value = (found[name] for name in ("params", "tokens", "samples", "value"))
-    train = 6.0 * n * d
-    serve = 2.0 * n * numbers["queries"] * (numbers["shared"] + k * numbers["each"])
+    train, serve = found["train"], found["serve"]
     # Training once and inference per token are not of one sum.
     per_token = np.isnan(scenarios.numbers["queries"][rows])
     figures = {
@@ -308,7 +307,11 @@ def _record(
         figures["inference_flops_used"] = serve
     for name, column in figures.items():
         answers.figures[name][rows] = column
-    answers.inside[rows] = np.concatenate([_inside(one.task, one.rows, answers) for one in members])
+    for one in members:
+        where = [answers.figures[name][one.rows] for name in ("params", "tokens", "samples")]
+        answers.inside[one.rows] = True
+        for source in one.task.provenances():
+            answers.inside[one.rows] &= source.holds(*where)
 
     answers.status[rows] = "solved"
     for i, end in enumerate(ENDS):
@@ -332,14 +335,3 @@ def _record(
             answers.refuse(row, missed_target(goal), "infeasible")
         elif answers.status[row[0]] == "solved":
             answers.refuse(row, too_small(goal), "infeasible")
-
-
-def _inside(task: Quantity, rows: np.ndarray, answers: _Answers) -> np.ndarray:
-    """Are N, D and k within what every law was fitted on? A solver's rounding at an edge does not count."""
-    inside = np.ones(len(rows), bool)
-    for source in task.provenances():
-        for name in ("params", "tokens", "samples"):
-            if (fitted := getattr(source, name)) is not None:
-                value = answers.figures[name][rows]
-                inside &= (value >= fitted[0] * (1 - 1e-6)) & (value <= fitted[1] * (1 + 1e-6))
-    return inside

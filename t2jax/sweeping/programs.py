@@ -20,6 +20,7 @@ from jaxtyping import Array
 from t2jax.allocation import Allocation, Quantity, Scale, params, samples, tokens
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.optimize import Status, maximize, minimize
+from t2jax.optimize.solve import IN_A_HURRY
 from t2jax.planning.balance import FAR, balanced
 from t2jax.planning.coefficients import is_task
 
@@ -83,9 +84,9 @@ def run(structure: Structure, coefficients: list[np.ndarray], numbers: Mapping[s
 
     coefficients: with a leading axis of LANES. numbers: for each row `total`, `train`, `inference` (NO_LIMIT where
     there is none), `target`, `queries`, `shared`, `each` (2N·queries·(shared + k·each) FLOPs), and the caps `params`,
-    `tokens`, `samples` (NO_CAP). Returns params, tokens, samples, value and loss there, the `balanced` tokens for which
-    those parameters are compute-optimal, with a target the `best` value that the caps allow, and `end`, an index of
-    ENDS.
+    `tokens`, `samples` (NO_CAP). Returns params, tokens, samples, value and loss there, FLOPs to `train` and `serve`,
+    the `balanced` tokens for which those parameters are compute-optimal, with a target the `best` value that the caps
+    allow, and `end`, an index of ENDS.
     """
     return (_in_a_hurry if jax.default_backend() == "cpu" else _program)(structure, coefficients, dict(numbers))
 
@@ -95,11 +96,8 @@ def _lanes(structure: Structure, coefficients: list[Array], numbers: dict[str, A
 
 
 _program = jax.jit(_lanes, static_argnums=0)
-# Half the time to compile, for two thirds of the speed: worth it up to a million rows. The choice is the optimiser's.
-_IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):
-    _IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
-_in_a_hurry = jax.jit(_lanes, static_argnums=0, compiler_options=_IN_A_HURRY)
+# Half the time to compile, for two thirds of the speed: worth it up to a million rows.
+_in_a_hurry = jax.jit(_lanes, static_argnums=0, compiler_options=IN_A_HURRY)
 
 
 def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array]) -> dict[str, Array]:
@@ -134,6 +132,8 @@ def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array])
         "samples": where.samples,
         "value": task(where),
         "loss": law(where),
+        "train": train(where),
+        "serve": serve(where),
         "balanced": jnp.where(jnp.abs(log_balanced) < FAR - 1e-6, jnp.exp(log_balanced), jnp.nan),
         "best": task(Allocation(*most)) if form.target else where.params,
         "end": jnp.argmax(jnp.stack([found.status == end for end in ENDS])),
