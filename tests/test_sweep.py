@@ -164,9 +164,12 @@ def test_another_function_batch_or_input_is_refused_under_one_name(tmp_path):
         t2.sweep(scaled, GRID, out=path, resume=True)
 
 
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, monkeypatch):
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, monkeypatch, request):
     parquet = pytest.importorskip("pyarrow.parquet")
     path, write, resumed = tmp_path / "plans.parquet", Output.write, threading.Event()
+    # Where the tests run in a shell's background, Ctrl-C is ignored and Python has no handler for it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def interrupted(self, part, table):
         write(self, part, table)
