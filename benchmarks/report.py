@@ -40,8 +40,9 @@ def speeds(latest: dict[str, Any]) -> str:
     for benchmark, line in latest.items():
         for row in rows_of(line):
             if row.unit.endswith("/s") and row.baseline and "float32" not in row.what:
-                ours, theirs = (f"{float(f'{one:.3g}'):,.10g} {row.unit}" for one in (row.value, row.baseline))
-                lines.append(f"| {benchmark}: {row.what} | {ours} | {theirs}, {row.against} | {float(f'{row.ratio:.3g}'):,.10g}× |")
+                ours, theirs, ratio = (f"{float(f'{one:.3g}'):,.10g}" for one in (row.value, row.baseline, row.ratio))
+                baseline = f"{theirs} {row.unit}, {row.against}"
+                lines.append(f"| {benchmark}: {row.what} | {ours} {row.unit} | {baseline} | {ratio}× |")
     kinds = {f"{one['processor']}, {one['cores']} cores" for one in (line["environment"] for line in latest.values())}
     return "\n".join([*lines, "", f"Measured on: {'; '.join(sorted(kinds))}.", ""])
 
