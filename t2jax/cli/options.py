@@ -4,6 +4,8 @@ Loads tyro, which the `cli` extra installs, but not JAX.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 import tyro
@@ -76,10 +78,11 @@ def parse(argv: list[str]) -> Any:
     """The command that was typed. Raises SystemExit as tyro does, and `UsageError` for numbers that are none."""
     if argv and argv[0] in _COMMANDS:
         return tyro.cli(_COMMANDS[argv[0]], prog=f"t2jax {argv[0]}", args=argv[1:])
-    commands: Any = None  # help, or a command that there is not
-    for name, command in _COMMANDS.items():
-        one = Annotated[command, tyro.conf.subcommand(name, description=_in_short(command))]
-        commands = one if commands is None else commands | one
+    subcommands: list[Any] = [
+        Annotated[command, tyro.conf.subcommand(name, description=_in_short(command))]
+        for name, command in _COMMANDS.items()
+    ]
+    commands: Any = reduce(or_, subcommands)  # for help, or a command that there is not
     return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
 
 
