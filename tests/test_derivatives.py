@@ -102,6 +102,7 @@ def test_first_order_forward(forward):
     assert_close(forward, differences(VALUE, POINTS, 3e-4), 1e-6)
 
 
+@pytest.mark.slow
 def test_first_order_reverse(forward):
     assert_close(compiled(jax.jacrev(optimum))(POINTS), forward, 1e-10)
 
@@ -195,6 +196,7 @@ class PowerLaw(eqx.Module):
         return 1.8172 + jnp.sum(self.scales * jnp.stack([a.params, a.tokens]) ** -self.exponents)
 
 
+@pytest.mark.slow
 def test_through_a_users_own_law():
     own = PowerLaw(jnp.array([482.01, 2085.43]), jnp.array([0.3478, 0.3658]))
 

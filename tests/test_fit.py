@@ -161,6 +161,7 @@ def test_least_absolute_deviations_of_hoffmanns_runs(chinchilla_runs):
     assert found.objective <= programme.fun * (1 + 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train_set", GADRE)
 def test_gadres_runs(shared, train_set):
     data = rows_of(
@@ -196,6 +197,7 @@ def test_least_squares_never_above_two_hundred_starts_of_scipy(chinchilla_runs):
     assert found.log_likelihood == pytest.approx(-120 * (np.log(2 * np.pi * variance) + 1), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_task_loss_of_pythia(t2_fit):
     """EQUATIONS §2: Approach 1 on GSM8K, steps of 1,000 and more."""
     assert t2_fit.objective == pytest.approx(0.18648, abs=5e-6)
@@ -267,6 +269,7 @@ def test_recovers_chinchilla(estimator):
     assert_recovers(fit(t2.Chinchilla, predictions(LAW), estimator=estimator, starts=512), LAW)
 
 
+@pytest.mark.slow
 def test_recovers_kaplan():
     law = t2.Kaplan(6.4e13, 1.8e13, 0.076, 0.103)
     assert_recovers(fit(t2.Kaplan, predictions(law), starts=64), law, rel=1e-5)
@@ -292,12 +295,14 @@ def test_recovers_repeated_data_with_a_column_of_unique_tokens():
     assert "a column" in str(found)
 
 
+@pytest.mark.slow
 def test_recovers_task_loss():
     task = t2.T2Loss(LAW, 3.0, 0.4)
     samples = np.resize([1.0, 4.0, 16.0, 64.0, 256.0], 64)
     assert_recovers(fit(t2.T2Loss, predictions(task, samples=samples), starts=128), task)
 
 
+@pytest.mark.slow
 def test_recovers_a_quantity_of_ones_own_with_a_negative_coefficient():
     class Tilted(t2.Quantity):
         """A law in which log D has a slope of either sign."""
@@ -320,6 +325,7 @@ def power(decision, *, a, b):
     return a * (decision.params * decision.tokens) ** -b
 
 
+@pytest.mark.slow
 def test_recovers_functions_with_coefficients():
     truth = t2.quantity(functools.partial(power, a=jnp.asarray(120.0), b=jnp.asarray(0.09)))
     start = t2.quantity(functools.partial(power, a=jnp.asarray(50.0), b=jnp.asarray(0.1)))

@@ -123,6 +123,7 @@ def test_nothing_to_say_of_usual_runs():
     assert notes() == ()
 
 
+@pytest.mark.slow
 def test_losses_that_look_like_bits():
     (per_byte,) = notes(loss=RUNS["loss"] / np.median(RUNS["loss"]))
     assert per_byte == (
@@ -152,6 +153,7 @@ def test_runs_on_one_ray():
     assert found.notes[0] in str(found)
 
 
+@pytest.mark.slow
 def test_a_callers_precision_is_left_alone():
     wide = t2.fit(t2.Chinchilla, RUNS, starts=64)
     with jax.enable_x64(False):

@@ -81,12 +81,20 @@ EVERY = [
     (t2.Overtraining(1.5, 141.0, 190.0, 0.12), {}),
     (t2.DataConstrained(LAW, 1e9, 15.4, 5.3), {"unique_tokens": TOKENS / np.resize([1.0, 8.0, 64.0], 36)}),
     (t2.T2Loss(LAW, 3.0, 0.4), {"samples": np.resize([1.0, 16.0, 256.0], 36)}),
-    (t2.T2Accuracy(LAW, (3.0, 3.0, 0.9, 0.5, 0.2)), {"samples": np.resize([1.0, 16.0, 256.0], 36)}),
+    pytest.param(
+        t2.T2Accuracy(LAW, (3.0, 3.0, 0.9, 0.5, 0.2)),
+        {"samples": np.resize([1.0, 16.0, 256.0], 36)},
+        marks=pytest.mark.slow,
+    ),
     (t2.BetaPassRate(0.5, 3.0), {"num_samples": np.full(36, 50), "num_correct": np.resize([0, 1, 5, 40], 36)}),
 ]
 
 
-@pytest.mark.parametrize(("model", "more"), EVERY, ids=[type(model).__name__ for model, _ in EVERY])
+def _named(value):
+    return "" if isinstance(value, dict) else type(value).__name__
+
+
+@pytest.mark.parametrize(("model", "more"), EVERY, ids=_named)
 def test_every_model_goes_to_a_file_and_back(model, more, tmp_path):
     """Few coefficients are fitted, to be quick: what is written is the same."""
     held = {
@@ -182,6 +190,7 @@ def test_fixed_coefficients_keep_their_values_to_the_last_digit():
     assert next(line for line in str(held).splitlines() if line.startswith("  alpha")).endswith("fixed")
 
 
+@pytest.mark.slow
 def test_starts_as_models_end_where_many_do(found):
     near = t2.Chinchilla(1.5, 300.0, 900.0, 0.3, 0.3)
     given = fit(t2.Chinchilla, RUNS, starts=[near, LAW])

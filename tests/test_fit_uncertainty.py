@@ -55,6 +55,7 @@ def made():
     return fit(t2.Chinchilla, noisy(), starts=256)
 
 
+@pytest.mark.slow
 def test_thousand_resamples_have_the_published_errors(resampled):
     for name, error in PUBLISHED_ERRORS.items():
         assert np.std(getattr(resampled, name)) == pytest.approx(error, rel=0.15)
@@ -164,6 +165,7 @@ def test_coefficients_the_data_say_nothing_of():
     assert found.status.startswith("at the boundary: ")
 
 
+@pytest.mark.slow
 def test_no_irreducible_loss_is_zero_exactly():
     data = {**noisy(), "loss": 400.0 * PARAMS**-0.2 + 90.0 * TOKENS**-0.15}
     data["loss"] = (

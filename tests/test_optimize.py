@@ -129,6 +129,7 @@ def test_chinchilla_in_25_digits(shared, dtype):
         assert float(at(found)[0][0]) / (budget / 6) ** power == pytest.approx(float(row["G"]), rel=close)
 
 
+@pytest.mark.slow
 def test_other_laws_on_one_training_budget():
     """Kaplan, over-training and repeated data against a search over log N in float64."""
     kaplan, over = t2.Kaplan(6.4e13, 1.8e13, 0.076, 0.103), t2.Overtraining(1.5083, 141.2773, 189.5155, 0.12124)
@@ -376,6 +377,7 @@ def test_a_budget_that_caps_leave_over():
 # Whole k
 
 
+@pytest.mark.slow
 def test_whole_samples_are_the_best_of_all():
     """Against every k from 1 to 200, N and D optimal for each."""
     rng = np.random.default_rng(23)
@@ -828,6 +830,7 @@ def test_what_is_no_number_is_named():
         t2.minimize(t2.published("besiroglu2024"), [nothing <= 1.0])
 
 
+@pytest.mark.slow
 def test_users_own_law_batches():
     laws = PowerLaw(
         jnp.array([1.8, 1.5]),

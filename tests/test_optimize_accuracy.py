@@ -91,7 +91,7 @@ def test_never_worse_than_a_dense_grid(two, caps):
         assert float(found.value[i]) == pytest.approx(1 / (1 + np.exp(-ours)), rel=1e-10)
 
 
-@pytest.mark.parametrize("two", [False, True], ids=["one budget", "two budgets"])
+@pytest.mark.parametrize("two", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["one budget", "two budgets"])
 @pytest.mark.parametrize("caps", [False, True], ids=["free", "capped"])
 def test_every_problem_of_a_sweep_is_solved(two, caps):
     data = draw(7, 1024, two=two, caps=caps)
@@ -148,6 +148,7 @@ def test_batches_singles_and_failed_lanes():
     assert str(single).splitlines()[0] == "maximum of T2Accuracy: solved"
 
 
+@pytest.mark.slow
 def test_cheapest_way_to_a_pass_rate():
     """min FLOPs with pass@k ≥ target, where the target is what a budget buys: costs that budget."""
 
@@ -168,6 +169,7 @@ def test_cheapest_way_to_a_pass_rate():
     np.testing.assert_allclose(dual.shadow_prices[0], dual.value * value / price, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_function_with_several_maxima():
     """A user's ripples on a power law, in N and in k: never worse than a dense grid, at 64 budgets and 4 periods."""
 

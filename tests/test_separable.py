@@ -124,6 +124,7 @@ def clear(scenarios, found):
     return np.asarray(found.ok) & (np.min(np.asarray(shares) / np.asarray(found.value), axis=0) > 1e-6)
 
 
+@pytest.mark.slow
 def test_answers_as_the_general_method(answers):
     scenarios, one = answers
     other = jax.jit(jax.vmap(lambda s: solved(general, s)))(scenarios)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from t2jax.optimize.dense import Matrix, Scalar, Vector, definite, dot, factor, largest, solve_factored
@@ -51,13 +52,16 @@ def linearised_kkt(hessian: Matrix, rows: Matrix, active: Vector, free: Vector) 
         kept = [*free, *active]
         rhs = [jnp.where(a, b, 0.0) for a, b in zip(kept, rhs, strict=True)]
         factors = factor(stiffened)
-        point = [jnp.zeros_like(a) for a in rhs]
-        for _ in range(1 + refinements):
+
+        def refined(_: Any, point: Vector) -> Vector:
             left = [a - b for a, b in zip(rhs, apply(point), strict=True)]
             pulls = [a * b for a, b in zip(stiffness, left[n:], strict=True)]
             dx = solve_factored(factors, [left[i] + dot(pulls, columns[i]) for i in range(n)])
             dlam = [stiffness[c] * dot(rows[c], dx) - pulls[c] for c in range(m)]
-            point = [jnp.where(a, b + c, 0.0) for a, b, c in zip(kept, point, [*dx, *dlam], strict=True)]
-        return point
+            return [jnp.where(a, b + c, 0.0) for a, b, c in zip(kept, point, [*dx, *dlam], strict=True)]
+
+        point = [jnp.zeros_like(a) for a in rhs]
+        # A loop, as it is compiled once: the rounds are most of what a derivative of the optimum compiles.
+        return jax.lax.fori_loop(0, 1 + refinements, refined, point) if refinements else refined(0, point)
 
     return apply, solve, definite(stiffened)

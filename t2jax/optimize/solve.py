@@ -126,14 +126,14 @@ def _implied(decision: Any) -> tuple[tuple[str, float], ...]:
 
 
 def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
-    """Solve and report, compiled. A single problem outside traced code is compiled in a hurry: it runs a few times.
+    """Solve and report, compiled. A single problem, or its derivative, is compiled in a hurry: it runs a few times.
 
     Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
     """
     leaves, treedef = jax.tree.flatten((problem, log_start))
     arrays = [leaf if _is_array(leaf) else None for leaf in leaves]
     static = tuple(None if _is_array(leaf) else leaf for leaf in leaves)
-    hurried = not _traced(arrays) and jax.default_backend() == "cpu"
+    hurried = _has_values(arrays) and jax.default_backend() == "cpu"
     return (_compiled_in_a_hurry if hurried else _compiled)((static, treedef), arrays)
 
 
@@ -248,3 +248,17 @@ def _is_array(leaf: Any) -> bool:
 
 def _traced(tree: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def _has_values(tree: Any) -> bool:
+    """Is every number known: not traced, or traced for a derivative alone?"""
+    if jax.__version_info__ < (0, 12):
+        # There a derivative takes the compiled function for one within another, which may have no options of its own.
+        return not _traced(tree)
+    try:
+        for leaf in jax.tree.leaves(tree):
+            if isinstance(leaf, jax.core.Tracer):
+                bool(jnp.all(leaf == leaf))
+    except jax.errors.ConcretizationTypeError:
+        return False
+    return True
