@@ -200,10 +200,11 @@ class Serving(eqx.Module):
             raise TypeError("a bill is for one decision outside jit and vmap: call the quantities instead")
         if float(needed) > float(room):
             least = math.ceil(float(needed) / float(room / self.devices))
-            weights = float(allocation.params) * float(self.bytes_per_param)
+            weights = float(allocation.params * self.bytes_per_param)
+            cache = max(float(needed) - weights, 0.0)
             raise ValueError(
                 f"the model does not fit: a replica needs {_gb(needed)} ({_gb(weights)} of weights, "
-                f"{_gb(float(needed) - weights)} of KV cache) and has {_gb(room)} on {float(self.devices):g} x "
+                f"{_gb(cache)} of KV cache) and has {_gb(room)} on {float(self.devices):g} x "
                 f"{self.hardware.name}: use at least {least} devices, a smaller batch or fewer bytes per number"
             )
         priced, monthly = self.usd_per_hour is not None, self.queries_per_month is not None
