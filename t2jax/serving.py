@@ -40,14 +40,14 @@ class Serving(eqx.Module):
 
     seconds, which overlap: the step takes (computing^p + reading^p)^(1/p). p = ∞ is the roofline's maximum, perfect
     overlap; p = 1 is the sum, none. The usual p = 32 is at most 2.2 % above the maximum, where both are equal, and the
-    maximum to four digits where one is a quarter longer. It has no corner: optima often lie right in one, where
-    Newton's method finds no slope of zero. With p = ∞ such problems end as "not converged".
+    maximum to four digits where one is a quarter longer. It has no corner: an optimum may lie right in one, where
+    Newton's method finds no slope of zero, and with p = ∞ such a problem ends as "not converged".
 
     hardware: of one device, `accelerator(name)` or `Hardware(...)`. batch: b > 0, sequences in flight on a replica;
         None makes it a coordinate of the decision, then any module of positive numbers with `params`, `batch` and what
-        else is used, given to `minimize` as `start=`; k is 1 where it has no
-        `samples`. prompt_tokens: P ≥ 0. output_tokens: T > 0, per sample; a query takes k samples. queries_per_month:
-        needed for what is per month. usd_per_hour: of one device, for money.
+        else is used, given to `minimize` as `start=`; k is 1 where it has no `samples`. prompt_tokens: P ≥ 0.
+    output_tokens: T > 0, per sample; a query takes k samples. queries_per_month: needed for what is per month.
+    usd_per_hour: of one device, for money, and of no default: prices change by the week.
     devices: n > 0 per replica. tensor_parallel_efficiency: η in (0, 1], of n devices' computing and reading.
     dtype: of the arithmetic, a key of `hardware.peak_flops`. bytes_per_param: w. bytes_per_kv: w_kv. Weights of 4 bits
         that are computed in bf16 are dtype "bf16" and 0.5 bytes.
