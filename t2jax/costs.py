@@ -103,10 +103,11 @@ class EquivalentFLOPs(Quantity):
     the same *number* of FLOPs both N and k fall, as everything is dearer here.
 
     queries, prompt_tokens, output_tokens: Q > 0, P ≥ 0, T > 0. intensity: I, FLOP per byte, such as
-    `accelerator("h100-sxm").intensity("bf16")`, 295; Kinetics takes 562.5, a B200's 4.5e15 over 8e12. architecture: h
-    and g from N, `ShapeLaw()` or a `FixedShape`. bytes_per_kv: w. share_prompt: do the k samples of a query share the
-    prompt and its cache (True), or is it processed and read for each (False)? prefill: count processing the prompt,
-    2NP + 2P²h; Kinetics does not.
+    `accelerator("h100-sxm").intensity("bf16")`, 295; Kinetics takes 562.5, which is a B200's 4.5e15 over 8e12, its
+    bf16 with sparsity: dense it is 281. architecture: h and g from N, `ShapeLaw()` or a `FixedShape`. bytes_per_kv: w.
+    share_prompt: do the k samples of a query share the prompt and its cache (True), or is it processed and read for
+    each (False)? prefill: count processing the prompt, 2NP + 2P²h; Kinetics does not.
+    Raises ValueError and TypeError for numbers that are none of these.
     """
 
     queries: Float[Array, "..."]
