@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from t2jax.allocation import Allocation, Quantity, params, samples, tokens
-    from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+    from t2jax.architecture import FixedShape, ShapeLaw
+    from t2jax.costs import EquivalentFLOPs, InferenceFLOPs, TrainingFLOPs
     from t2jax.custom import quantity
     from t2jax.fitting import (
         BetaBinomial,
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
         isoflop,
         optimum_interval,
     )
+    from t2jax.hardware import Hardware, accelerator, list_accelerators
     from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
     from t2jax.literature import list_published, published
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
+    from t2jax.serving import Serving
     from t2jax.sweeping import grid, sweep
     from t2jax.sweeping.plans import plan_batch
     from t2jax.tasks import T2Accuracy, T2Loss
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
 # Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
 _HOME = {
     "t2jax.allocation": ("Allocation", "Quantity", "params", "samples", "tokens"),
-    "t2jax.costs": ("InferenceFLOPs", "TrainingFLOPs"),
+    "t2jax.architecture": ("FixedShape", "ShapeLaw"),
+    "t2jax.costs": ("EquivalentFLOPs", "InferenceFLOPs", "TrainingFLOPs"),
     "t2jax.custom": ("quantity",),
     "t2jax.fitting": (
         "BetaBinomial",
@@ -51,10 +55,12 @@ _HOME = {
         "isoflop",
         "optimum_interval",
     ),
+    "t2jax.hardware": ("Hardware", "accelerator", "list_accelerators"),
     "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
     "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
     "t2jax.literature": ("list_published", "published"),
+    "t2jax.serving": ("Serving",),
     "t2jax.sweeping": ("grid", "sweep"),
     "t2jax.sweeping.plans": ("plan_batch",),
     "t2jax.tasks": ("T2Accuracy", "T2Loss"),
@@ -67,8 +73,11 @@ __all__ = [
     "BetaPassRate",
     "Chinchilla",
     "DataConstrained",
+    "EquivalentFLOPs",
     "ErrorFromLoss",
     "Fit",
+    "FixedShape",
+    "Hardware",
     "Huber",
     "InferenceFLOPs",
     "Interpolation",
@@ -79,16 +88,20 @@ __all__ = [
     "Overtraining",
     "Polynomial",
     "Quantity",
+    "Serving",
+    "ShapeLaw",
     "Solution",
     "Status",
     "T2Accuracy",
     "T2Loss",
     "TrainingFLOPs",
+    "accelerator",
     "envelope",
     "fit",
     "grid",
     "holdout",
     "isoflop",
+    "list_accelerators",
     "list_published",
     "maximize",
     "minimize",

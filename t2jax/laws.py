@@ -52,7 +52,7 @@ class Chinchilla(LossLaw):
         self.beta = validate.positive("beta", beta)
         self.provenance = provenance
 
-    def score(self, log: Allocation) -> Float[Array, "..."]:
+    def score(self, log: Any) -> Float[Array, "..."]:
         return log_of_sum(self.power_terms(), log)
 
     def power_terms(self) -> tuple[PowerTerm, ...]:
@@ -83,7 +83,7 @@ class Kaplan(LossLaw):
         self.alpha_D = validate.positive("alpha_D", alpha_D)
         self.provenance = provenance
 
-    def score(self, log: Allocation) -> Float[Array, "..."]:
+    def score(self, log: Any) -> Float[Array, "..."]:
         of_params = self.alpha_N / self.alpha_D * (jnp.log(self.N_c) - log.params)
         return self.alpha_D * jnp.logaddexp(of_params, jnp.log(self.D_c) - log.tokens)
 
@@ -108,7 +108,7 @@ class Overtraining(LossLaw):
         self.eta = validate.positive("eta", eta)
         self.provenance = provenance
 
-    def score(self, log: Allocation) -> Float[Array, "..."]:
+    def score(self, log: Any) -> Float[Array, "..."]:
         return log_of_sum(self.power_terms(), log)
 
     def power_terms(self) -> tuple[PowerTerm, ...]:
@@ -165,7 +165,7 @@ class DataConstrained(LossLaw):
         self.R_N = validate.positive("R_N", R_N)
         self.provenance = provenance
 
-    def score(self, log: Allocation) -> Float[Array, "..."]:
+    def score(self, log: Any) -> Float[Array, "..."]:
         law = self.law
         unique = jnp.minimum(log.tokens, jnp.log(self.unique_tokens))
         # On 6ND = C the optimum has αA/N^α = βB/D^β: solved for N it is the size these unique tokens suffice for.

@@ -37,7 +37,7 @@ class T2Loss(Quantity):
         self.gamma = validate.positive("gamma", gamma)
         self.provenance = provenance
 
-    def score(self, log: Allocation) -> Float[Array, "..."]:
+    def score(self, log: Any) -> Float[Array, "..."]:
         return log_sum((1.0, self.law.log_value(log)), (self.G, -self.gamma * log.samples))
 
     def power_terms(self) -> tuple[PowerTerm, ...] | None:
@@ -72,7 +72,7 @@ class T2Accuracy(Quantity):
         validate.share("theta[2], the highest mean pass rate θ2,", self.theta[..., 2])
         self.provenance = provenance
 
-    def _log_beta(self, log: Allocation) -> tuple[Array, Array]:
+    def _log_beta(self, log: Any) -> tuple[Array, Array]:
         """(log a, log b) of the Beta distribution of pass rates over problems."""
         theta0, theta1, theta2, theta3, theta4 = (self.theta[..., i] for i in range(5))
         loss = once(jnp.exp(self.law.log_value(log)))
@@ -85,7 +85,7 @@ class T2Accuracy(Quantity):
         log_b = log_nu + log_sum((1.0 - theta2, jnp.zeros_like(steep)), (1.0, steep)) - jax.nn.softplus(steep)
         return log_a, log_b
 
-    def beta_at(self, log: Allocation) -> tuple[Array, Array]:
+    def beta_at(self, log: Any) -> tuple[Array, Array]:
         """(a, b) of the distribution of pass rates over problems, where the decision has these logarithms."""
         log_a, log_b = self._log_beta(log)
         return jnp.exp(log_a), jnp.exp(log_b)
@@ -94,7 +94,7 @@ class T2Accuracy(Quantity):
         """The distribution of single-sample pass rates over problems at N parameters and D tokens."""
         return BetaPassRate(*self.beta_at(jax.tree.map(jnp.log, Allocation(params, tokens))))
 
-    def score(self, log: Allocation) -> Float[Array, "..."]:
+    def score(self, log: Any) -> Float[Array, "..."]:
         log_a, log_b = once(self._log_beta(log))
         # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold comes after.
         kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)
