@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from t2jax.hardware import Hardware, accelerator, list_accelerators
     from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
+    from t2jax.lifetime import Lifetime, PerSolvedTask, Training
     from t2jax.literature import list_published, published
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
@@ -59,6 +60,7 @@ _HOME = {
     "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
     "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
+    "t2jax.lifetime": ("Lifetime", "PerSolvedTask", "Training"),
     "t2jax.literature": ("list_published", "published"),
     "t2jax.serving": ("Serving",),
     "t2jax.sweeping": ("grid", "sweep"),
@@ -84,8 +86,10 @@ __all__ = [
     "Kaplan",
     "LeastAbsoluteDeviations",
     "LeastSquares",
+    "Lifetime",
     "NoSolutionError",
     "Overtraining",
+    "PerSolvedTask",
     "Polynomial",
     "Quantity",
     "Serving",
@@ -94,6 +98,7 @@ __all__ = [
     "Status",
     "T2Accuracy",
     "T2Loss",
+    "Training",
     "TrainingFLOPs",
     "accelerator",
     "envelope",

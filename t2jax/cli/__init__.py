@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import tyro  # noqa: F401
     except ModuleNotFoundError:
         return _complain('the command line needs tyro: pip install "t2jax[cli]"')
-    from t2jax.cli import fit_options, options
+    from t2jax.cli import cost_options, fit_options, options
     from t2jax.planning.usage import UsageError
 
     try:
@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         match command:
             case options.List():
                 status = _list(command)
+            case options.Cost():
+                status = _cost(cost_options.checked_cost(command))
             case options.Fit():
                 status = _fit(fit_options.checked_fit(command))
             case options.Sweep():
@@ -135,9 +137,22 @@ def _float64() -> Any:
     return jax.enable_x64(True)
 
 
+def _cost(command: Any) -> int:
+    with _float64():
+        from t2jax.cli.cost import answer, cost_text
+
+        said, bill = answer(command)
+    _say("cost", said, as_json=command.json, text=lambda said: cost_text(said, bill))
+    return ANSWERED
+
+
 def _list(command: Any) -> int:
     from t2jax.cli import listing
 
+    if command.hardware:
+        with _float64():
+            print(listing.hardware_as_json() if command.json else listing.hardware_as_text())
+        return ANSWERED
     print(listing.as_json() if command.json else listing.as_text())
     return ANSWERED
 

@@ -6,7 +6,7 @@ from typing import Any
 from t2jax.literature import Published, list_published
 from t2jax.planning.coefficients import LAWS, TASKS
 
-__all__ = ["as_json", "as_text"]
+__all__ = ["as_json", "as_text", "hardware_as_json", "hardware_as_text"]
 
 
 def as_text() -> str:
@@ -68,3 +68,29 @@ def _plain(coefficients: Any) -> dict[str, Any]:
         key: {"kind": value[0], **_plain(value[1])} if key == "law" and isinstance(value, tuple) else value
         for key, value in coefficients.items()
     }
+
+
+def hardware_as_text() -> str:
+    """The accelerators of `t2jax cost`."""
+    from t2jax.hardware import list_accelerators
+
+    note = "Peaks are dense and per device. No prices: they are yours to give, with --usd-per-hour."
+    return f"{list_accelerators()}\n\n{note}"
+
+
+def hardware_as_json() -> str:
+    """One array, an object for each accelerator, in FLOP/s, bytes, bytes per second and watts."""
+    from t2jax.hardware import list_accelerators
+
+    rows = [
+        {
+            "name": one.name,
+            "peak_flops": {dtype: float(peak) for dtype, peak in one.peak_flops.items()},
+            "memory_bytes": float(one.memory_bytes),
+            "bandwidth": float(one.bandwidth),
+            "power_watts": None if one.power_watts is None else float(one.power_watts),
+            "source": one.source,
+        }
+        for one in list_accelerators()
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)

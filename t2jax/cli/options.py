@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import tyro
 
 from t2jax.cli.arguments import Flag, check_typed
+from t2jax.cli.cost_options import Cost
 from t2jax.cli.fit_options import Fit
 from t2jax.cli.scenario_options import Scenario, given
 from t2jax.cli.sweep_options import Frontier, Sweep
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
+__all__ = ["Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
@@ -64,14 +65,17 @@ class Plan(Scenario):
 class List:
     """The published laws and tasks that plan knows: what they are, where they were fitted and who found them.
 
-    Use one with t2jax plan --task NAME or t2jax plan --law NAME.
+    Use one with t2jax plan --task NAME or t2jax plan --law NAME. With --hardware the accelerators that cost knows.
     """
+
+    hardware: Flag = False
+    """The accelerators instead: peak FLOP/s, memory, bandwidth, power and source."""
 
     json: Flag = False
     """Print one JSON array, with coefficients and notes."""
 
 
-_COMMANDS: dict[str, Any] = {"plan": Plan, "frontier": Frontier, "sweep": Sweep, "fit": Fit, "list": List}
+_COMMANDS: dict[str, Any] = {"plan": Plan, "frontier": Frontier, "sweep": Sweep, "fit": Fit, "cost": Cost, "list": List}
 
 
 def parse(argv: list[str]) -> Any:

@@ -1,0 +1,86 @@
+"""`t2jax cost`: a model and a demand → a bill, by part. Loads JAX."""
+
+from typing import Any
+
+import t2jax as t2
+from t2jax.cli.cost_options import Cost
+from t2jax.lifetime import LifetimeBill
+from t2jax.planning.coefficients import law_or_task
+from t2jax.planning.usage import UsageError
+from t2jax.report import human
+
+__all__ = ["answer", "cost_text"]
+
+
+def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
+    """The bill as `--json` prints it, and the bill. Raises `UsageError` for what cannot be billed."""
+    try:
+        device = t2.accelerator(cost.hardware or "")
+        training = t2.Training(
+            device,
+            mfu=cost.mfu,
+            usd_per_hour=cost.usd_per_hour,
+            dtype=cost.dtype,
+            overhead=cost.overhead,
+            post_training_usd=cost.post_training_usd,
+        )
+        serving = t2.Serving(
+            device,
+            batch=cost.batch,
+            prompt_tokens=cost.prompt_tokens,
+            output_tokens=cost.output_tokens,
+            queries_per_month=cost.queries_per_month,
+            usd_per_hour=cost.usd_per_hour,
+            devices=cost.devices,
+            dtype=cost.dtype,
+            bytes_per_param=cost.bytes_per_param,
+            bytes_per_kv=cost.bytes_per_kv,
+            mfu=cost.serving_mfu,
+            mbu=cost.serving_mbu,
+            utilization=cost.utilization,
+        )
+        task = None if cost.task is None else law_or_task(cost.task)
+        if task is not None and not isinstance(task, t2.T2Accuracy):
+            raise UsageError(f"--task {cost.task} does not say how many tasks are solved: give one of kind T2Accuracy")
+        allocation = t2.Allocation(cost.params, cost.tokens, cost.samples)
+        bill = t2.Lifetime(training, serving, cost.months).bill(allocation, task)
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    said = {
+        "inputs": {name: getattr(cost, name) for name in cost.__dataclass_fields__ if name != "json"},
+        "hardware": {"name": device.name, "source": device.source},
+        "training": {
+            "device_hours": bill.training_device_hours,
+            "usd": bill.training_usd,
+            "energy_kwh": bill.training_energy_kwh,
+        },
+        "serving": {**bill.serving._asdict(), "usd": bill.serving_usd},
+        "usd": bill.usd,
+        "solved": bill.solved,
+        "usd_per_solved_task": bill.usd_per_solved_task,
+        "outside_fit": [
+            sentence
+            for source in (() if task is None else task.provenances())
+            for sentence in source.outside(cost.params, cost.tokens, cost.samples)
+        ],
+    }
+    return said, bill
+
+
+def cost_text(said: dict[str, Any], bill: LifetimeBill) -> str:
+    """The bill as a person reads it, with what it rests on."""
+    i = said["inputs"]
+    return "\n".join(
+        [
+            f"{human(i['params'])} parameters, {human(i['tokens'])} tokens, samples per query: {i['samples']:g}, "
+            f"on {said['hardware']['name']} at {i['usd_per_hour']:g} USD an hour",
+            str(bill),
+            *(f"note: {sentence}" for sentence in said["outside_fit"]),
+            f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
+            f"{i['serving_mbu']:.0%} of bandwidth;",
+            f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
+            f"Peaks: {said['hardware']['source']}. The price is yours.",
+        ]
+    )

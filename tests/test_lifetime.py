@@ -1,0 +1,171 @@
+"""The bill of a life: every figure written out, optima against grids, the command line as a person meets it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import t2jax as t2
+from t2jax.cli import main
+
+LAW = t2.published("besiroglu2024")
+H100 = t2.accelerator("h100-sxm")
+TRAINING = t2.Training(H100, mfu=0.4, usd_per_hour=2.5, overhead=0.1, post_training_usd=2e5)
+SERVING = t2.Serving(
+    H100, batch=64, prompt_tokens=1000, output_tokens=500, queries_per_month=1e8, usd_per_hour=2.5, mfu=0.5, mbu=0.7
+)
+LIFE = t2.Lifetime(TRAINING, SERVING, months=24)
+POINT = t2.Allocation(8e9, 15e12, 4.0)
+HOURS = 1.1 * 6 * 8e9 * 15e12 / (989.4e12 * 0.4) / 3600
+
+
+def test_training_written_out():
+    assert float(TRAINING.device_hours(POINT)) == pytest.approx(HOURS, rel=1e-12)
+    assert float(TRAINING.usd(POINT)) == pytest.approx(2.5 * HOURS + 2e5, rel=1e-12)
+    assert float(TRAINING.energy_kwh(POINT)) == pytest.approx(0.7 * HOURS, rel=1e-12)
+
+
+def test_a_life_is_training_and_months_of_serving():
+    monthly = float(SERVING.usd_per_month(POINT))
+    assert float(LIFE.usd(POINT)) == pytest.approx(2.5 * HOURS + 2e5 + 24 * monthly, rel=1e-12)
+    assert float(LIFE.tasks) == 24e8
+    task = t2.published("pythia-gsm8k")
+    per_task = float(LIFE.usd_per_solved_task(task)(POINT))
+    assert per_task == pytest.approx(float(LIFE.usd(POINT)) / (24e8 * float(task(POINT))), rel=1e-12)
+    bill = LIFE.bill(POINT, task)
+    assert bill.usd == pytest.approx(float(LIFE.usd(POINT)), rel=1e-12)
+    assert bill.usd_per_solved_task == pytest.approx(per_task, rel=1e-12)
+    assert bill.training_usd + bill.serving_usd == pytest.approx(bill.usd, rel=1e-12)
+
+
+def test_in_float32():
+    training = t2.Training(H100, mfu=np.float32(0.4), usd_per_hour=np.float32(2.5), overhead=np.float32(0.1))
+    training = jax.tree.map(lambda a: a.astype(jnp.float32), training)
+    point = jax.tree.map(lambda a: a.astype(jnp.float32), POINT)
+    found = training.usd(point)
+    assert found.dtype == jnp.float32
+    assert float(found) == pytest.approx(2.5 * HOURS, rel=1e-5)
+
+
+def test_money_for_training_is_flops_for_training():
+    """Dollars buy FLOPs at a fixed rate, so the optimum is Chinchilla's, by the same one equation."""
+    training = t2.Training(H100, mfu=0.4, usd_per_hour=2.5)
+    flops = 1e6 / 2.5 * 3600 * 0.4 * 989.4e12
+    money = t2.minimize(LAW, [training.usd <= 1e6])
+    compute = t2.minimize(LAW, [t2.TrainingFLOPs() <= flops])
+    assert float(money.allocation.params) == pytest.approx(float(compute.allocation.params), rel=1e-9)
+    # A price is money per log dollar, whatever the unit: cents change nothing but the limit.
+    cents = t2.minimize(LAW, [training.usd * 100 <= 1e8])
+    assert float(cents.allocation.params) == pytest.approx(float(money.allocation.params), rel=1e-9)
+    assert float(cents.shadow_prices[0]) == pytest.approx(float(money.shadow_prices[0]), rel=1e-9)
+
+
+def test_what_post_training_takes_is_not_there_for_the_run():
+    training = t2.Training(H100, mfu=0.4, usd_per_hour=2.5, post_training_usd=4e5)
+    plain = t2.Training(H100, mfu=0.4, usd_per_hour=2.5)
+    found, less = t2.minimize(LAW, [training.usd <= 1e6]), t2.minimize(LAW, [plain.usd <= 6e5])
+    assert float(found.value) == pytest.approx(float(less.value), rel=1e-10)
+    assert float(found.allocation.tokens) == pytest.approx(float(less.allocation.tokens), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_least_dollars_for_a_solved_task_are_those_of_a_grid():
+    task = t2.published("pythia-gsm8k")
+    cost = LIFE.usd_per_solved_task(task)
+    found = t2.minimize(cost, [t2.samples <= 1e4])
+    n, d, k = (jnp.geomspace(low, high, 90) for low, high in ((1e6, 1e12), (1e9, 1e15), (1.0, 1e4)))
+    grid = cost(t2.Allocation(n[:, None, None], d[None, :, None], k[None, None, :]))
+    assert float(found.value) <= float(grid.min()) * (1 + 1e-9)
+    assert float(found.value) == pytest.approx(float(grid.min()), rel=0.02)
+
+
+def test_what_a_ratio_is_made_of():
+    half = t2.PerSolvedTask(t2.TrainingFLOPs(), t2.quantity(lambda a: 0.5 + 0.0 * a.params), tasks=4.0)
+    assert float(half(POINT)) == pytest.approx(6 * 8e9 * 15e12 / 2.0, rel=1e-12)
+    with pytest.raises(TypeError, match="quality must be a quantity"):
+        t2.PerSolvedTask(t2.TrainingFLOPs(), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: t2.Training("h100", mfu=0.4), "Training takes a Hardware first, such as t2jax.accelerator"),
+        (lambda: t2.Training(H100, mfu=1.2), "mfu must be above 0 and at most 1, got 1.2"),
+        (lambda: t2.Training(H100, mfu=0.4, overhead=-0.1), "overhead must be zero or positive, and finite, got -0.1"),
+        (lambda: t2.Training(H100, mfu=0.4, dtype="fp4"), "h100-sxm has no peak in 'fp4'"),
+        (lambda: t2.Training(H100, mfu=0.4).usd, "usd needs usd_per_hour: give it to Training"),
+        (lambda: t2.Training(t2.accelerator("tpu-v5e"), mfu=0.4).energy_kwh, "energy_kwh needs the power of tpu-v5e"),
+        (lambda: t2.Lifetime(TRAINING, None, 1.0), "Lifetime takes a Training and a Serving"),
+        (lambda: t2.Lifetime(TRAINING, SERVING, 0.0), "months must be positive and finite, got 0.0"),
+        (
+            lambda: t2.Lifetime(TRAINING, t2.Serving(H100, output_tokens=5), 1.0).tasks,
+            "tasks needs queries_per_month: give it to Serving",
+        ),
+    ],
+)
+def test_bad_input(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
+
+
+# ── t2jax cost ──
+
+ASKED = [
+    *("cost", "--params", "8B", "--tokens", "15T", "--samples", "4", "--hardware", "h100-sxm", "--usd-per-hour", "2.5"),
+    *("--queries-per-month", "100M", "--prompt-tokens", "1000", "--output-tokens", "500", "--months", "24"),
+    *("--overhead", "0.1", "--post-training-usd", "200K", "--utilization", "1"),
+]
+
+
+def test_the_command_prints_the_same_bill(capsys):
+    assert main([*ASKED, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["training"]["device_hours"] == pytest.approx(HOURS, rel=1e-12)
+    assert said["usd"] == pytest.approx(float(LIFE.usd(POINT)), rel=1e-12)
+    assert said["serving"]["time_per_output_token"] == pytest.approx(
+        float(SERVING.time_per_output_token(POINT)), rel=1e-12
+    )
+    assert said["solved"] is None
+    assert said["hardware"]["source"].startswith("NVIDIA H100")
+
+
+def test_the_command_says_what_it_assumed(capsys):
+    assert main([*ASKED, "--task", "pythia-gsm8k"]) == 0
+    text = capsys.readouterr().out
+    for part in ("training", "serving, months: 24", "per task solved", "Assumed: training reaches 40% of peak bf16"):
+        assert part in text
+    assert "note: tokens 15T is above the fitted range" in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--hardware", "h100"], "no accelerator is called 'h100': did you mean 'h100-sxm' or"),
+        (["--params", "70B"], "the model does not fit: a replica needs"),
+        (["--mfu", "1.2"], "mfu must be above 0 and at most 1, got 1.2"),
+        (["--months", "0"], "--months must be positive and finite, got 0"),
+        (["--batch", "many"], "--batch must be a number such as 1e24, 7B or 15T, got 'many'"),
+        (["--task", "pythia-gsm8k-loss"], "--task pythia-gsm8k-loss does not say how many tasks are solved"),
+        (["--dtype", "fp4"], "h100-sxm has no peak in 'fp4', only in"),
+    ],
+)
+def test_bad_usage(capsys, more, message):
+    assert main([*ASKED, *more]) == 2
+    assert capsys.readouterr().err.startswith(f"t2jax: {message}")
+
+
+def test_what_is_missing_is_named(capsys):
+    assert main(["cost", "--params", "8B"]) == 2
+    assert "cost needs --tokens, --hardware, --usd-per-hour" in capsys.readouterr().err
+
+
+def test_list_of_hardware(capsys):
+    assert main(["list", "--hardware"]) == 0
+    assert "h100-sxm" in capsys.readouterr().out
+    assert main(["list", "--hardware", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} >= {"h100-sxm", "tpu-v5e"}
+    assert all(row["source"] for row in rows)
