@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from t2jax.literature import list_published, published
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
+    from t2jax.portfolio import Portfolio, Workload
     from t2jax.serving import Serving
     from t2jax.sweeping import grid, sweep
     from t2jax.sweeping.plans import plan_batch
@@ -60,6 +61,7 @@ _HOME = {
     "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
     "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
     "t2jax.passk": ("BetaPassRate", "pass_at_k"),
+    "t2jax.portfolio": ("Portfolio", "Workload"),
     "t2jax.lifetime": ("Lifetime", "PerSolvedTask", "Training"),
     "t2jax.literature": ("list_published", "published"),
     "t2jax.serving": ("Serving",),
@@ -91,6 +93,7 @@ __all__ = [
     "Overtraining",
     "PerSolvedTask",
     "Polynomial",
+    "Portfolio",
     "Quantity",
     "Serving",
     "ShapeLaw",
@@ -100,6 +103,7 @@ __all__ = [
     "T2Loss",
     "Training",
     "TrainingFLOPs",
+    "Workload",
     "accelerator",
     "envelope",
     "fit",

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.logs import log, log_sum
-from t2jax.powers import PowerTerm
+from t2jax.powers import PowerTerm, coordinate
 from t2jax.provenance import Provenance
 from t2jax.report import human
 
@@ -220,14 +220,21 @@ class Constraint(eqx.Module):
 
 
 class Coordinate(Quantity):
-    """One coordinate of the decision, by the name of its field."""
+    """One coordinate of the decision, by the name of its field; `samples[3]` where a portfolio has one k per task."""
 
     name: str = eqx.field(static=True)
 
     def score(self, log: Any) -> Float[Array, "..."]:
-        if not hasattr(log, self.name):
+        if not hasattr(log, self.name.partition("[")[0]):
             raise TypeError(f"{type(log).__name__} has no coordinate {self.name!r}")
-        return getattr(log, self.name)
+        return coordinate(log, self.name)
+
+    def __getitem__(self, element: int) -> "Coordinate":
+        if isinstance(element, bool) or not isinstance(element, int) or element < 0 or "[" in self.name:
+            raise TypeError(f"{self.name}[i] takes a whole number of at least 0, got {element!r}")
+        return Coordinate(f"{self.name}[{element}]")
+
+    __iter__ = None  # elements have names, but no end
 
     def power_terms(self) -> tuple[PowerTerm, ...]:
         return (PowerTerm(1.0, 0.0, {self.name: 1.0}),)

@@ -9,7 +9,14 @@ from jaxtyping import Array, Float
 
 from t2jax.logs import log, log_sum
 
-__all__ = ["PowerTerm", "log_of_sum", "log_shares", "merged"]
+__all__ = ["PowerTerm", "coordinate", "log_of_sum", "log_shares", "merged"]
+
+
+def coordinate(logs: Any, name: str) -> Any:
+    """A decision's coordinate by its name, which may be that of an element: "params", "samples[3]"."""
+    field, _, element = name.partition("[")
+    value = getattr(logs, field)
+    return value[..., int(element.rstrip("]"))] if element else value
 
 
 class PowerTerm(NamedTuple):
@@ -27,7 +34,7 @@ class PowerTerm(NamedTuple):
         """z + Σ aᵢ·log xᵢ: the logarithm of all but the coefficient."""
         total = self.log_factor
         for name, exponent in self.exponents.items():
-            total = total + exponent * getattr(logs, name)
+            total = total + exponent * coordinate(logs, name)
         return total
 
 

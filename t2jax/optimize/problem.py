@@ -45,13 +45,23 @@ class Layout(eqx.Module):
     def size(self) -> int:
         return sum(math.prod(shape) for shape in self.shapes)
 
-    def index(self, name: str) -> int | None:
-        """Which scalar the coordinate of this name is; None if it is not a single one."""
+    def places(self, name: str) -> range:
+        """Which scalars the field of this name is; none if it is not one array."""
         tree = jax.tree.unflatten(self.treedef, list(range(len(self.shapes))))
         leaf = getattr(tree, name, None)
-        if not isinstance(leaf, int) or self.shapes[leaf]:
-            return None
-        return sum(math.prod(shape) for shape in self.shapes[:leaf])
+        if not isinstance(leaf, int):
+            return range(0)
+        first = sum(math.prod(shape) for shape in self.shapes[:leaf])
+        return range(first, first + math.prod(self.shapes[leaf]))
+
+    def index(self, name: str) -> int | None:
+        """Which scalar the coordinate of this name is, "params" or "samples[3]"; None if it is not a single one."""
+        field, _, element = name.partition("[")
+        places = self.places(field)
+        if element:
+            at = int(element.rstrip("]"))
+            return places[at] if at < len(places) else None
+        return places[0] if len(places) == 1 else None
 
 
 class Bound(eqx.Module):
@@ -113,8 +123,7 @@ class Problem(eqx.Module):
         lower = [jnp.asarray(-FAR, dtype)] * n
         upper = [jnp.asarray(FAR, dtype)] * n
         for name, limit in self.implied:
-            index = self.layout.index(name)
-            if index is not None:
+            for index in self.layout.places(name):
                 lower[index] = jnp.log(jnp.asarray(limit, dtype))
         for kind in self.sorted()[0]:
             if isinstance(kind, Bound):

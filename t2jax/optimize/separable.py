@@ -93,7 +93,9 @@ def separable(problem: Problem) -> Separable | None:
     names = [name for term in joint for name in term.exponents if name != hub]
     spokes = tuple(index[name] for name in names)
 
-    sides: set[tuple[int | None, bool]] = {(problem.layout.index(name), False) for name, _ in problem.implied}
+    sides: set[tuple[int | None, bool]] = {
+        (i, False) for name, _ in problem.implied for i in problem.layout.places(name)
+    }
     sides |= {(kind.index, kind.upper) for kind in kinds if isinstance(kind, Bound)}
     in_cost = {index[hub], *spokes}
     if any(i not in in_cost and (i, True) not in sides for i in gain_of):

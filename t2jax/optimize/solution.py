@@ -73,8 +73,14 @@ class Solution(eqx.Module):
         """One sentence for each of N, D, k outside the range that a law was fitted on. For a single solution."""
         if not isinstance(self.allocation, Allocation):
             return ()
-        where = [float(a) for a in (self.allocation.params, self.allocation.tokens, self.allocation.samples)]
-        return tuple(sentence for source in self.provenances for sentence in source.outside(*where))
+        a = self.allocation
+        found = [
+            sentence
+            for source in self.provenances
+            for k in np.ravel(a.samples)
+            for sentence in source.outside(float(a.params), float(a.tokens), float(k))
+        ]
+        return tuple(dict.fromkeys(found))
 
     @property
     def in_fit_range(self) -> Bool[Array, "..."]:
@@ -84,7 +90,9 @@ class Solution(eqx.Module):
             return inside
         a = self.allocation
         for source in self.provenances:
-            inside &= source.holds(a.params, a.tokens, a.samples)
+            per_task = a.samples.ndim - jnp.ndim(self.value)  # axes
+            n, d = (jnp.expand_dims(one, tuple(range(-per_task, 0))) for one in (a.params, a.tokens))
+            inside &= jnp.all(source.holds(n, d, a.samples), axis=tuple(range(-per_task, 0)))
         return inside
 
     @property
@@ -109,8 +117,11 @@ class Solution(eqx.Module):
         rows = [[self.objective_label, _number(self.value)]]
         if isinstance(self.allocation, Allocation):
             a = self.allocation
-            named = (("params", a.params), ("tokens", a.tokens), ("samples", a.samples))
-            rows += [[name, _number(value)] for name, value in (*named, ("tokens per param", a.tokens_per_param))]
+            each = [("samples", a.samples)]
+            if a.samples.ndim:
+                each = [(f"samples[{i}]", k) for i, k in enumerate(np.ravel(a.samples))]
+            named = [("params", a.params), ("tokens", a.tokens), *each, ("tokens per param", a.tokens_per_param)]
+            rows += [[name, _number(value)] for name, value in named]
         else:
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
                 rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
