@@ -30,6 +30,7 @@ def stopped(x: Float[Array, "..."], k: Float[Array, "..."]) -> Float[Array, "...
     return jnp.where(high, (1.0 - (1.0 - top) ** k) / top, k * slow * expm1_over(-k * low * slow))
 
 
+@jax.jit  # traced once, however many measures are made of it
 def average_stopped(a: Array, b: Array, k: Array, c: Array, s: Array) -> Float[Array, "..."]:
     """E[S(β)], S(β) = (1 − (1 − β)^k)/β, β = c·p + s·(1 − p), p ~ Beta(a, b); all of one shape and dtype.
 
@@ -90,7 +91,7 @@ def _average(f: Callable[[_Nodes], Array], a: Array, b: Array, left: Array, righ
     count, depth = (240, 31.0) if fine else (96, 16.0)  # nodes, and −log of what is cut off
     fixed = jax.lax.stop_gradient((a, b, left, right))
     low, high = -_reach(fixed[1], fixed[0], fixed[2], depth), _reach(*fixed[:2], fixed[3], depth)
-    u = low[..., None] + (high - low)[..., None] * jnp.linspace(0.0, 1.0, count, dtype=a.dtype)
+    u = low[..., None] + (high - low)[..., None] * _below(jnp.linspace(0.0, 1.0, count, dtype=a.dtype), a.ndim + 1)
     # Steps u from the mean p₀: the exponents a and b act on ratios p/p₀, q/q₀ near 1, so large ones cost no digits.
     p0, q0 = ((x / (fixed[0] + fixed[1]))[..., None] for x in fixed[:2])
     up, down = jnp.expm1(u), jnp.expm1(-u)

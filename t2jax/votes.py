@@ -11,11 +11,13 @@ from jaxtyping import Array, Float, Int
 __all__ = ["majority", "upper_half"]
 
 
+@jax.jit
 def majority(a: Float[Array, "..."], b: Float[Array, "..."], m: Int[Array, "..."]) -> Float[Array, "..."]:
     """P(X ≥ m), X beta-binomial of 2m − 1 trials with p ~ Beta(a, b); all of one shape. 2m steps."""
     return _of_smaller(_majority, a, b, m)
 
 
+@jax.jit
 def upper_half(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
     """P(p > 1/2), p ~ Beta(a, b), of one shape: the regularised incomplete beta function I_{1/2}(b, a)."""
     return _of_smaller(_upper_half, a, b)

@@ -112,7 +112,7 @@ def _by_first_order_condition(law, loss, served):
     """The root in log D of (βB/α + B)·D^−β + (T·βB/3α)·D^(−β−1) + E − ℓ, which falls with D, by bisection.
 
     Derived anew: 6ND + 2NT and the loss are stationary together in log N and log D where
-    (6ND + 2NT)/(αA/N^α) = 6ND/(βB/D^β), so αA/N^α = βB/D^β·(1 + T/3D); put into A/N^α + B/D^β = ℓ − E. It is as printed.
+    (6ND + 2NT)/(αA/N^α) = 6ND/(βB/D^β), so αA/N^α = βB/D^β·(1 + T/3D); put into A/N^α + B/D^β = ℓ − E.
     """
     E, A, B, alpha, beta = (float(getattr(law, name)) for name in ("E", "A", "B", "alpha", "beta"))
     low, high = np.full(loss.shape, 0.0), np.full(loss.shape, 200.0)
