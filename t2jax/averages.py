@@ -97,7 +97,8 @@ def _average(f: Callable[[_Nodes], Array], a: Array, b: Array, left: Array, righ
     up, down = jnp.expm1(u), jnp.expm1(-u)
     log_p, log_q = -jnp.log1p(q0 * down), -jnp.log1p(p0 * up)
     weights = jnp.exp(a[..., None] * log_p + b[..., None] * log_q)
-    at = _Nodes(p0 / (1.0 + q0 * down), q0 / (1.0 + p0 * up), jnp.log(q0) + log_q)
+    # log q at small p has p's digits, not those of 1: f takes large powers of q.
+    at = _Nodes(p0 / (1.0 + q0 * down), q0 / (1.0 + p0 * up), -jnp.log1p(p0 / q0 * jnp.exp(u)))
     values = f(at)
     total = jnp.sum(_below(weights, values.ndim) * values, -1)
     return total / _below(jnp.sum(weights, -1), total.ndim)

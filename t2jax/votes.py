@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import betaln
 from jaxtyping import Array, Float, Int
+
+from t2jax.special import log_failure
 
 __all__ = ["majority", "upper_half"]
 
@@ -85,4 +86,5 @@ def _upper_half(a: Array, b: Array) -> Array:
         return n + 1.0, total + term, term
 
     total = jax.lax.while_loop(falls, add, (jnp.zeros_like(a), one, one))[1]
-    return total * jnp.exp(-(a + b) * jnp.log(2.0).astype(a.dtype) - jnp.log(b) - betaln(a, b))
+    # b·B(a, b) = (a + b)·B(a, b + 1), and B(a, b + 1)/B(a, 1) is a ratio that special.py knows to all digits.
+    return total * (a / (a + b)) * jnp.exp(-(a + b) * jnp.log(2.0).astype(a.dtype) - log_failure(a, one, b))
