@@ -226,6 +226,7 @@ class RepairLoop(eqx.Module):
         attempts, generation, repair, test = jnp.broadcast_arrays(attempts, *costs)
         return generation + repair * (attempts - 1.0) + test * attempts
 
+    @eqx.filter_jit  # one loop, compiled once for all measures of it
     def _averages(self, rate: BetaPassRate) -> tuple[Array, ...]:
         """E over problems of (accepted and right, accepted and wrong, tested) at each attempt, on the last axis."""
         own = (self.verifier.completeness, self.verifier.soundness_error, self.odds_ratio)
