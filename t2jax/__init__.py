@@ -32,10 +32,20 @@ if TYPE_CHECKING:
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
     from t2jax.portfolio import Portfolio, Workload
+    from t2jax.rules import (
+        break_even_tokens,
+        capacity_floor,
+        compute_overhead,
+        inference_aware_optimum,
+        inference_factor,
+        overtraining_ratio,
+        serving_years,
+    )
     from t2jax.serving import Serving
     from t2jax.sweeping import grid, sweep
     from t2jax.sweeping.plans import plan_batch
     from t2jax.tasks import T2Accuracy, T2Loss
+    from t2jax.verification import MajorityVote, RepairLoop, VerificationFLOPs, Verifier
 
 # Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
 _HOME = {
@@ -65,9 +75,19 @@ _HOME = {
     "t2jax.lifetime": ("Lifetime", "PerSolvedTask", "Training"),
     "t2jax.literature": ("list_published", "published"),
     "t2jax.serving": ("Serving",),
+    "t2jax.rules": (
+        "break_even_tokens",
+        "capacity_floor",
+        "compute_overhead",
+        "inference_aware_optimum",
+        "inference_factor",
+        "overtraining_ratio",
+        "serving_years",
+    ),
     "t2jax.sweeping": ("grid", "sweep"),
     "t2jax.sweeping.plans": ("plan_batch",),
     "t2jax.tasks": ("T2Accuracy", "T2Loss"),
+    "t2jax.verification": ("MajorityVote", "RepairLoop", "VerificationFLOPs", "Verifier"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -89,12 +109,14 @@ __all__ = [
     "LeastAbsoluteDeviations",
     "LeastSquares",
     "Lifetime",
+    "MajorityVote",
     "NoSolutionError",
     "Overtraining",
     "PerSolvedTask",
     "Polynomial",
     "Portfolio",
     "Quantity",
+    "RepairLoop",
     "Serving",
     "ShapeLaw",
     "Solution",
@@ -103,24 +125,33 @@ __all__ = [
     "T2Loss",
     "Training",
     "TrainingFLOPs",
+    "VerificationFLOPs",
+    "Verifier",
     "Workload",
     "accelerator",
+    "break_even_tokens",
+    "capacity_floor",
+    "compute_overhead",
     "envelope",
     "fit",
     "grid",
     "holdout",
+    "inference_aware_optimum",
+    "inference_factor",
     "isoflop",
     "list_accelerators",
     "list_published",
     "maximize",
     "minimize",
     "optimum_interval",
+    "overtraining_ratio",
     "params",
     "pass_at_k",
     "plan_batch",
     "published",
     "quantity",
     "samples",
+    "serving_years",
     "sweep",
     "tokens",
 ]

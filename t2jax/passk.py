@@ -40,14 +40,14 @@ def pass_at_k(num_samples: Any, num_correct: Any, k: Any) -> Float[Array, "..."]
             *(jnp.broadcast_to(jnp.asarray(value, dtype=float), shape) for value in checked.values())
         )
     n, c, k = (np.broadcast_to(value.astype(np.float64), shape) for value in checked.values())
-    _refuse(k < 1, "k must be 1 or more, got {}", k)
-    _refuse(
+    validate.refuse(k < 1, "k must be 1 or more, got {}", k)
+    validate.refuse(
         c > n,
         "num_correct must not exceed num_samples, got num_correct = {} of num_samples = {}",
         c,
         n,
     )
-    _refuse(
+    validate.refuse(
         k > n,
         "pass@k is undefined for k above num_samples, got k = {} and num_samples = {}: "
         "ask for a smaller k, or leave out the problems with fewer than k samples",
@@ -96,7 +96,7 @@ class BetaPassRate(eqx.Module):
 
         k: samples per query, real, ≥ 1, any shape that broadcasts against a and b. Raises ValueError for k < 1.
         """
-        return log_failure(self.a, self.b, self._samples(k))
+        return log_failure(self.a, self.b, self.checked_samples(k))
 
     def pass_at_k(self, k: Any) -> Float[Array, "..."]:
         """Probability that at least one of k samples is right, `1 − B(a, b + k) / B(a, b)`, in (0, 1).
@@ -116,25 +116,16 @@ class BetaPassRate(eqx.Module):
         Source: the sum of the failure probabilities of approach 2 of T², arXiv 2604.01411; the closed form follows by
         induction. The first sample stands apart so that the rest has no pole where a + b = 1.
         """
-        a, b, k = jnp.broadcast_arrays(self.a, self.b, self._samples(k))
+        a, b, k = jnp.broadcast_arrays(self.a, self.b, self.checked_samples(k))
         per_a = log_failure_per_a(a - 1.0, b + 1.0, k - 1.0)
         # (1 - exp(y)) / (a - 1) with y = (a - 1) per_a: the quotient is removed, not taken.
         return 1.0 - b * per_a * expm1_over((a - 1.0) * per_a)
 
-    def _samples(self, k: Any) -> Array:
+    def checked_samples(self, k: Any) -> Float[Array, "..."]:
+        """k as an array, in the precision of a unless it has its own. Raises ValueError for k < 1."""
         checked = validate.positive("k", k)
         if not isinstance(checked, jax.core.Tracer):
             given = np.asarray(k, dtype=np.float64)
-            _refuse(given < 1, "k must be 1 or more, got {}", given)
+            validate.refuse(given < 1, "k must be 1 or more, got {}", given)
         floating = hasattr(k, "dtype") and jnp.issubdtype(k.dtype, jnp.floating)
         return checked if floating else checked.astype(self.a.dtype)
-
-
-def _refuse(wrong: Any, message: str, *values: np.ndarray) -> None:
-    """Raise a ValueError that names the first wrong entry and where it is."""
-    if not np.any(wrong):
-        return
-    index = np.unravel_index(np.argmax(wrong), np.shape(wrong))
-    shown = (f"{value[index]:.15g}" for value in values)
-    where = f" (at index {', '.join(str(i) for i in index)})" if index else ""
-    raise ValueError(message.format(*shown) + where)

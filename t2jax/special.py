@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from t2jax.fusion import once
 
-__all__ = ["expm1_over", "log_failure", "log_failure_per_a", "log_failure_terms", "log_odds_of_pass"]
+__all__ = ["expm1_over", "log1p_over", "log_failure", "log_failure_per_a", "log_failure_terms", "log_odds_of_pass"]
 
 # lgamma(x) = (x - 1/2) log x - x + log(2 pi)/2 + u * sum_n _LGAMMA[n] w^n   with u = 1/x, w = u^2
 # digamma(x) = log x - u/2 - w * sum_n _DIGAMMA[n] w^n                       (NIST DLMF 5.11.1, 5.11.2)
@@ -76,7 +76,7 @@ def log_odds_of_pass(log_fail: Float[Array, "..."]) -> Float[Array, "..."]:
 def log_failure_terms(a: Any, b: Any, k: Any, *, per_a: bool = False, xp: Any = jnp) -> Any:
     """`log_failure`, or that over a, for arrays of one shape and dtype, in NumPy or JAX (`xp`); no derivative rules."""
     moves, terms = _effort(b)
-    log1p_a = (lambda p: p * _log1p_over(a * p, xp)) if per_a else (lambda p: xp.log1p(a * p))  # log(1 + a p) [/ a]
+    log1p_a = (lambda p: p * log1p_over(a * p, xp)) if per_a else (lambda p: xp.log1p(a * p))  # log(1 + a p) [/ a]
     times_a = (lambda p: p) if per_a else (lambda p: a * p)
 
     # 1 + a p = prod_j (1 + a r_j), built without ever adding the 1: a single log1p for all moves.
@@ -200,7 +200,7 @@ def _digamma_step_terms(y: Array, t: Array) -> Array:
     return t * (moved + 0.5 * (u0 * u1) + step) + jnp.log1p(t * u0)
 
 
-def _log1p_over(y: Any, xp: Any) -> Any:
+def log1p_over(y: Any, xp: Any = jnp) -> Any:
     """log(1 + y) / y, smooth at 0: near it by 2 atanh(z) with z = y / (2 + y)."""
     small = abs(y) < 1 / 16
     near, far = xp.where(small, y, 0.0), xp.where(small, 1.0, y)

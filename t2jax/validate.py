@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["as_float", "natural", "nonnegative", "positive", "probability", "real", "share"]
+__all__ = ["as_float", "natural", "nonnegative", "positive", "probability", "real", "refuse", "share"]
 
 
 def as_float(name: str, value: Any) -> Float[Array, "..."]:
@@ -77,6 +77,16 @@ def natural(name: str, value: Any) -> Any:
     if not np.all(np.isfinite(array) & (array >= 0) & (array == np.floor(array))):
         raise ValueError(f"{name} must be whole numbers, zero or more, got {_shown(value)}")
     return array
+
+
+def refuse(wrong: Any, message: str, *values: np.ndarray) -> None:
+    """Raise a ValueError that names the first wrong entry and where it is."""
+    if not np.any(wrong):
+        return
+    index = np.unravel_index(np.argmax(wrong), np.shape(wrong))
+    shown = (f"{value[index]:.15g}" for value in values)
+    where = f" (at index {', '.join(str(i) for i in index)})" if index else ""
+    raise ValueError(message.format(*shown) + where)
 
 
 def _checked(name: str, value: Any, accepts: Any, accepted: str) -> Float[Array, "..."]:
