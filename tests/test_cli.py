@@ -607,7 +607,7 @@ def test_numbers_as_people_write_them():
 
 def test_no_command(capsys):
     assert main([]) == 2
-    assert "plan, frontier, sweep, fit, list" in capsys.readouterr().err
+    assert "plan, frontier, sweep, fit, cost, list" in capsys.readouterr().err
 
 
 def ended(*arguments, code=None):

@@ -275,6 +275,7 @@ def test_recovers_kaplan():
     assert_recovers(fit(t2.Kaplan, predictions(law), starts=64), law, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_recovers_overtraining():
     law = t2.Overtraining(1.5083, 141.2773, 189.5155, 0.12124)
     assert_recovers(fit(t2.Overtraining, predictions(law), starts=64), law)

@@ -77,6 +77,7 @@ def test_slopes_of_the_likelihood_against_mpmath(a, b, n, c):
 # ── A Beta for each checkpoint ──
 
 
+@pytest.mark.slow
 def test_beta_of_drawn_counts_is_scipys():
     rng = np.random.default_rng(1)
     n = rng.integers(50, 2000, 60)  # unequal

@@ -119,6 +119,7 @@ def notes(**columns):
     return t2.fit(t2.Chinchilla, RUNS | columns, starts=16).notes
 
 
+@pytest.mark.slow
 def test_nothing_to_say_of_usual_runs():
     assert notes() == ()
 
@@ -144,6 +145,7 @@ def test_two_ways_to_count_parameters():
     assert said.startswith("N is the column params; the data also have params_non_embedding")
 
 
+@pytest.mark.slow
 def test_runs_on_one_ray():
     """With D = 20 N everywhere two power laws of N are fitted: nothing tells them apart, and it is said."""
     found = t2.fit(t2.Chinchilla, RUNS | {"tokens": 20 * PARAMS}, starts=64)
@@ -171,6 +173,7 @@ def test_a_callers_precision_is_left_alone():
     np.testing.assert_array_equal(narrow.covariance, wide.covariance)
 
 
+@pytest.mark.slow
 def test_a_coefficient_beyond_float32_is_said():
     """Only the smallest models are worse than the others: an exponent runs away, and its amplitude N₀^α with it."""
     params, tokens = (a.ravel() for a in np.meshgrid([1e8, 1e9, 1e10], np.geomspace(1e9, 1e12, 8)))

@@ -181,6 +181,7 @@ def test_files_that_hold_no_fit(found, tmp_path):
 # ── Settings ──
 
 
+@pytest.mark.slow
 def test_fixed_coefficients_keep_their_values_to_the_last_digit():
     begin = t2.Chinchilla(1.7, 300.0, 900.0, 1 / 3, 0.37)
     held = fit(begin, RUNS, fixed="alpha", starts=64)

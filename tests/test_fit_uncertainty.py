@@ -61,6 +61,7 @@ def test_thousand_resamples_have_the_published_errors(resampled):
         assert np.std(getattr(resampled, name)) == pytest.approx(error, rel=0.15)
 
 
+@pytest.mark.slow
 def test_resamples_are_refits_by_weight(made):
     """A member is the fit to rows repeated as often as they were drawn."""
     key = jax.random.key(5)
@@ -99,6 +100,7 @@ def test_groups_are_resampled_whole(made):
         made.bootstrap(0, key=jax.random.key(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [Huber(1e-3), LeastSquares()], ids=str)
 def test_rows_repeated_within_their_groups_add_no_certainty(estimator):
     data = noisy()
@@ -189,6 +191,7 @@ def log_optimal_params(coefficients):
     return jnp.log(alpha * A / (beta * B)) / (alpha + beta) + beta / (alpha + beta) * jnp.log(5.88e23 / 6)
 
 
+@pytest.mark.slow
 def test_optimum_by_both_methods(real, resampled):
     problem = lambda law: t2.minimize(law, [t2.TrainingFLOPs() <= 5.88e23])  # noqa: E731
     found = optimum_interval(real, problem, ensemble=resampled)

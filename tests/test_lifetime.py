@@ -49,6 +49,7 @@ def test_in_float32():
     assert float(found) == pytest.approx(2.5 * HOURS, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_money_for_training_is_flops_for_training():
     """Dollars buy FLOPs at a fixed rate, so the optimum is Chinchilla's, by the same one equation."""
     training = t2.Training(H100, mfu=0.4, usd_per_hour=2.5)

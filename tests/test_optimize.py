@@ -281,6 +281,7 @@ def test_never_worse_than_slsqp(two):
     assert near > 240
 
 
+@pytest.mark.slow
 def test_cheapest_way_to_a_target_is_the_dual():
     """The loss that a budget buys costs that budget, with the same allocation."""
     data = p.draw(17, 512, prompts=True)
@@ -297,6 +298,7 @@ def test_cheapest_way_to_a_target_is_the_dual():
     np.testing.assert_allclose((dual.shadow_prices[0] / dual.value * -weight)[steady], 1.0, rtol=1e-7)
 
 
+@pytest.mark.slow
 @PRECISIONS
 def test_cheapest_way_with_caps(dtype):
     data = p.draw(19, 1024, prompts=True, caps=True)
@@ -405,6 +407,7 @@ def test_whole_samples_are_the_best_of_all():
     assert len(set(whole)) > 10
 
 
+@pytest.mark.slow
 def test_a_cap_on_whole_samples_has_the_price_of_real_ones():
     """A derivative by a cap is 0 between whole numbers, which would say that more samples buy nothing."""
     data = p.numbers(4, total=1e23, max_samples=[100.0, 100.7, 1e6, 100.0], min_samples=[1.0, 1.0, 4000.5, 1.0])
@@ -745,6 +748,7 @@ def test_lowers_for_every_platform():
     assert exported({name: shapes[name] for name in p.NUMBERS}).platforms == ("cpu", "cuda", "tpu")
 
 
+@pytest.mark.slow
 def test_sharded_over_devices():
     data = p.draw(43, 64, prompts=True, caps=True)
     expected = ONE(data)
@@ -773,6 +777,7 @@ class PowerLaw(eqx.Module):
         return self.floor + jnp.sum(self.scales * x**-self.exponents)
 
 
+@pytest.mark.slow
 def test_users_own_law_and_cost():
     """A module, a closure and a partial, promised convex or not, find what the built-in ones do."""
     scales, exponents = jnp.array([482.01, 2085.43]), jnp.array([0.3478, 0.3658])

@@ -91,7 +91,8 @@ def test_never_worse_than_a_dense_grid(two, caps):
         assert float(found.value[i]) == pytest.approx(1 / (1 + np.exp(-ours)), rel=1e-10)
 
 
-@pytest.mark.parametrize("two", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["one budget", "two budgets"])
+@pytest.mark.slow
+@pytest.mark.parametrize("two", [False, True], ids=["one budget", "two budgets"])
 @pytest.mark.parametrize("caps", [False, True], ids=["free", "capped"])
 def test_every_problem_of_a_sweep_is_solved(two, caps):
     data = draw(7, 1024, two=two, caps=caps)

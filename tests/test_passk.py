@@ -248,6 +248,7 @@ def _moved_closed_form(corner, h, k, steps_a, steps_b):
     return _closed_form(corner[0] + steps_a * h, corner[1] + steps_b * h, k)
 
 
+@pytest.mark.slow
 def test_expected_samples_has_second_derivatives_through_both_poles():
     a = [1.0, 1.0 - 1e-12, 1.0 + 1e-7, 0.9, 0.5, 0.25]
     b, k = [3.0, 3.0, 3.0, 0.1, 0.5, 0.75], 20.0

@@ -197,6 +197,7 @@ def test_accuracy_has_no_better_neighbour(accuracies, name, budget, prompt, answ
     assert row["loss_nats"] == pytest.approx(float(law.loss(row["params"], row["tokens"])), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_task_is_that_of_minimize(plans):
     total = t2.TrainingFLOPs() + t2.InferenceFLOPs(1e9)
     compare(plans["task"], t2.minimize(t2.published("pythia-gsm8k-loss"), [total <= 1e23, t2.samples <= 20.0]))
@@ -204,6 +205,7 @@ def test_a_task_is_that_of_minimize(plans):
     assert plans["task"]["pass_at_k"] == pytest.approx(np.exp(-plans["task"]["value"]), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_target_is_reached_at_the_least_cost(plans):
     """The dual: what that cost buys at best is the target."""
     row = plans["target"]
@@ -231,6 +233,7 @@ def test_whole_k_is_the_best_of_all():
     assert row["value"] == pytest.approx(min(losses.values()), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_two_budgets_leave_no_choice(plans):
     """As a model that answers once is to be as large as compute-optimal, if answers do not forbid it: here they do."""
     row = plans["two budgets"]
@@ -241,6 +244,7 @@ def test_two_budgets_leave_no_choice(plans):
     assert row["inference_flops_used"] == pytest.approx(3e11, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_law_has_one_sample_where_a_budget_would_pay_for_more(plans):
     row = plans["more inference than it takes"]
     assert row["samples"] == 1
@@ -254,6 +258,7 @@ def ray(flops):
     return n, flops / 6 / n
 
 
+@pytest.mark.slow
 def test_a_law_is_its_closed_form(plans):
     for name in ("law", "total budget without answers"):
         row = plans[name]
@@ -268,6 +273,7 @@ def test_a_law_is_its_closed_form(plans):
     assert capped["overtraining_ratio"] > 1
 
 
+@pytest.mark.slow
 def test_bad_rows_say_why(plans):
     for name, (_, status, reason) in BAD.items():
         row = plans[name]
@@ -276,6 +282,7 @@ def test_bad_rows_say_why(plans):
         assert all(row[one] is None for one in RESULTS[:-2])
 
 
+@pytest.mark.slow
 def test_the_input_is_kept_and_order_does_not_matter(every):
     given, plans = every
     assert plans.select(given.column_names).equals(given)

@@ -106,6 +106,7 @@ def test_as_scipy_finds_it(cap):
     np.testing.assert_allclose(gain[inside], -float(found.shadow_prices[0]), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_batches_and_derivatives():
     def log_params(log_budget, log_queries):
         rows = [[*row[:2], jnp.exp(log_q), *row[3:]] for row, log_q in zip(TASKS, log_queries, strict=True)]

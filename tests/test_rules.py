@@ -126,6 +126,7 @@ def _by_first_order_condition(law, loss, served):
     return N, D
 
 
+@pytest.mark.slow
 def test_inference_aware_optimum_is_the_root_of_the_first_order_condition():
     rng = np.random.default_rng(0)
     loss, served = rng.uniform(1.9, 3.0, 1000), 10 ** rng.uniform(8, 16, 1000)

@@ -299,6 +299,7 @@ def test_a_model_that_fits_no_replica():
     assert bool(best(bounded(devices=3.0), train=1e25, least=70e9).ok)
 
 
+@pytest.mark.slow
 def test_the_batch_as_a_decision_and_derivatives_through_it():
     """The largest model served at this speed and this price: the batch is what latency allows."""
 

@@ -81,6 +81,7 @@ def test_derivatives_match_mpmath(dtype, oracle):
         assert _worst(curvatures[:, i, j], [row[n] for row in oracle["curvatures"]]) < second, ("abk"[i], "abk"[j])
 
 
+@pytest.mark.slow
 def test_third_derivatives_match_mpmath():
     """Along a direction v: each corner y of the mixed difference moves by v_y, and its lgamma's is psi''(y) v_y³."""
     (a, b, k), (da, db, dk) = (0.3, 2.0, 50.0), (0.7, -0.4, 9.0)

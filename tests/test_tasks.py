@@ -134,6 +134,7 @@ def test_accuracy_against_scipy(name):
     assert np.all(np.asarray(task(t2.Allocation(n, d, k))) <= -np.expm1(k * np.log1p(-mean)) * (1 + 1e-12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THETAS)
 def test_accuracy_derivatives(name):
     task = t2.T2Accuracy(LAW, THETAS[name])

@@ -116,6 +116,7 @@ def _samples(z):
 _slopes = jax.jit(jax.vmap(jax.grad(_samples)))  # of what the other measures are made of
 
 
+@pytest.mark.slow
 def test_derivatives_of_stopping():
     points = np.array([(*row[:4], max(row[4], 1e-3)) for row in REFERENCE if row[3] < 1])
     # Differences of fourth order, all in one call.
@@ -238,6 +239,7 @@ def test_vote_by_simulation():
 # Repairs
 
 
+@pytest.mark.slow
 def test_repairs_that_are_new_samples_are_the_verifier_alone():
     rate, r = BetaPassRate(jnp.array([0.001, 0.4, 30.0]), jnp.array([0.5, 3.0, 1e5])), 6
     verifier = Verifier(0.8, 0.05)
