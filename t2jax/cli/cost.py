@@ -3,47 +3,31 @@
 from typing import Any
 
 import t2jax as t2
-from t2jax.cli.cost_options import Cost
+from t2jax.cli.cost_options import Cost, Devices
 from t2jax.lifetime import LifetimeBill
 from t2jax.planning.coefficients import law_or_task
 from t2jax.planning.usage import UsageError
 from t2jax.report import human
 
-__all__ = ["answer", "cost_text"]
+__all__ = ["answer", "assumed", "cost_text", "lifetime"]
 
 
 def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
     """The bill as `--json` prints it, and the bill. Raises `UsageError` for what cannot be billed."""
     try:
-        device = t2.accelerator(cost.hardware or "")
-        training = t2.Training(
-            device,
-            mfu=cost.mfu,
-            usd_per_hour=cost.usd_per_hour,
-            dtype=cost.dtype,
-            overhead=cost.overhead,
-            post_training_usd=cost.post_training_usd,
-        )
-        serving = t2.Serving(
-            device,
-            batch=cost.batch,
+        life = lifetime(
+            cost,
+            queries_per_month=cost.queries_per_month,
             prompt_tokens=cost.prompt_tokens,
             output_tokens=cost.output_tokens,
-            queries_per_month=cost.queries_per_month,
-            usd_per_hour=cost.usd_per_hour,
-            devices=cost.devices,
-            dtype=cost.dtype,
-            bytes_per_param=cost.bytes_per_param,
-            bytes_per_kv=cost.bytes_per_kv,
-            mfu=cost.serving_mfu,
-            mbu=cost.serving_mbu,
-            utilization=cost.utilization,
+            months=cost.months,
         )
+        device = life.training.hardware
         task = None if cost.task is None else law_or_task(cost.task)
         if task is not None and not isinstance(task, t2.T2Accuracy):
             raise UsageError(f"--task {cost.task} does not say how many tasks are solved: give one of kind T2Accuracy")
         allocation = t2.Allocation(cost.params, cost.tokens, cost.samples)
-        bill = t2.Lifetime(training, serving, cost.months).bill(allocation, task)
+        bill = life.bill(allocation, task)
     except UsageError:
         raise
     except ValueError as error:
@@ -69,6 +53,49 @@ def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
     return said, bill
 
 
+def lifetime(
+    options: Devices, *, queries_per_month: Any, prompt_tokens: Any, output_tokens: Any, months: Any, **serving: Any
+) -> t2.Lifetime:
+    """Training and serving on the devices that were typed. Raises ValueError for what they cannot be."""
+    device = t2.accelerator(options.hardware or "")
+    training = t2.Training(
+        device,
+        mfu=options.mfu,
+        usd_per_hour=options.usd_per_hour,
+        dtype=options.dtype,
+        overhead=options.overhead,
+        post_training_usd=options.post_training_usd,
+    )
+    served = t2.Serving(
+        device,
+        batch=options.batch,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        queries_per_month=queries_per_month,
+        usd_per_hour=options.usd_per_hour,
+        devices=options.devices,
+        dtype=options.dtype,
+        bytes_per_param=options.bytes_per_param,
+        bytes_per_kv=options.bytes_per_kv,
+        mfu=options.serving_mfu,
+        mbu=options.serving_mbu,
+        utilization=options.utilization,
+        **serving,
+    )
+    return t2.Lifetime(training, served, months)
+
+
+def assumed(options: dict[str, Any], source: str) -> list[str]:
+    """What a bill rests on, in words."""
+    i = options
+    return [
+        f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
+        f"{i['serving_mbu']:.0%} of bandwidth;",
+        f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
+        f"Peaks: {source}. The price is yours.",
+    ]
+
+
 def cost_text(said: dict[str, Any], bill: LifetimeBill) -> str:
     """The bill as a person reads it, with what it rests on."""
     i = said["inputs"]
@@ -78,9 +105,6 @@ def cost_text(said: dict[str, Any], bill: LifetimeBill) -> str:
             f"on {said['hardware']['name']} at {i['usd_per_hour']:g} USD an hour",
             str(bill),
             *(f"note: {sentence}" for sentence in said["outside_fit"]),
-            f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
-            f"{i['serving_mbu']:.0%} of bandwidth;",
-            f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
-            f"Peaks: {said['hardware']['source']}. The price is yours.",
+            *assumed(i, said["hardware"]["source"]),
         ]
     )

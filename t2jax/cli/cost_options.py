@@ -1,5 +1,6 @@
 """The options of `t2jax cost`, and what is wrong with them. Loads tyro, but neither JAX nor NumPy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,13 +9,48 @@ import tyro
 from t2jax.cli.arguments import Flag, Name, Number, check_number
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Cost", "checked_cost"]
+__all__ = ["DEVICE_NAMES", "Cost", "Devices", "check_devices", "checked_cost"]
 
 Word = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class Devices:
+    """What a model is trained and served on, and at what price: the options that `cost` and `plan --usd` share."""
+
+    hardware: Word = None
+    """The device, as t2jax list --hardware shows."""
+    usd_per_hour: Number = None
+    """The price of one device for an hour; there is no default, as prices change by the week."""
+    dtype: str = "bf16"
+    """Of the arithmetic: bf16, fp8, int8, where the device has it."""
+    mfu: Number = 0.4
+    """Of training: the part of peak computing that is reached (0.4)."""
+    overhead: Number = 0.0
+    """Device hours of failed runs, restarts and trials, relative to the final run's (0)."""
+    post_training_usd: Number = 0.0
+    """Of the stages after pretraining (0)."""
+    batch: Number = 64.0
+    """Sequences in flight on a replica (64)."""
+    devices: Number = 1.0
+    """Devices of a replica (1)."""
+    bytes_per_param: Number = 2.0
+    """Of the weights in memory (2)."""
+    bytes_per_kv: Number = 2.0
+    """Of a number in the KV cache (2)."""
+    serving_mfu: Number = 0.5
+    """Of serving: the part of peak computing that is reached (0.5)."""
+    serving_mbu: Number = 0.7
+    """Of serving: the part of peak bandwidth that is reached (0.7)."""
+    utilization: Number = 0.5
+    """The part of paid-for time in which replicas work (0.5)."""
+
+
+DEVICE_NAMES = tuple(Devices.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Devices):
     """What a model costs over its life: training and serving on real devices, by part.
 
     An 8B model of 15T tokens that answers 100M queries a month for two years:
@@ -38,10 +74,6 @@ class Cost:
     """D, tokens it is trained on."""
     samples: Number = 1.0
     """k, samples drawn per query (1)."""
-    hardware: Word = None
-    """The device, as t2jax list --hardware shows."""
-    usd_per_hour: Number = None
-    """The price of one device for an hour; there is no default, as prices change by the week."""
     queries_per_month: Number = None
     """Q, queries answered in a month."""
     prompt_tokens: Number = 0.0
@@ -52,34 +84,12 @@ class Cost:
     """How long it serves (12)."""
     task: Name = None
     """What it is to solve, as t2jax list shows: for what one solved task costs."""
-    dtype: str = "bf16"
-    """Of the arithmetic: bf16, fp8, int8, where the device has it."""
-    mfu: Number = 0.4
-    """Of training: the part of peak computing that is reached (0.4)."""
-    overhead: Number = 0.0
-    """Device hours of failed runs, restarts and trials, relative to the final run's (0)."""
-    post_training_usd: Number = 0.0
-    """Of the stages after pretraining (0)."""
-    batch: Number = 64.0
-    """Sequences in flight on a replica (64)."""
-    devices: Number = 1.0
-    """Devices of a replica (1)."""
-    bytes_per_param: Number = 2.0
-    """Of the weights in memory (2)."""
-    bytes_per_kv: Number = 2.0
-    """Of a number in the KV cache (2)."""
-    serving_mfu: Number = 0.5
-    """Of serving: the part of peak computing that is reached (0.5)."""
-    serving_mbu: Number = 0.7
-    """Of serving: the part of peak bandwidth that is reached (0.7)."""
-    utilization: Number = 0.5
-    """The part of paid-for time in which replicas work (0.5)."""
     json: Flag = False
     """Print one JSON object, at full precision."""
 
 
 _NEEDED = ("params", "tokens", "hardware", "usd_per_hour", "queries_per_month", "output_tokens")
-_ZERO = ("prompt_tokens", "overhead", "post_training_usd")
+_MAY_BE_ZERO = ("prompt_tokens", "overhead", "post_training_usd")
 
 
 def checked_cost(cost: Cost) -> Cost:
@@ -87,7 +97,14 @@ def checked_cost(cost: Cost) -> Cost:
     missing = [f"--{name.replace('_', '-')}" for name in _NEEDED if getattr(cost, name) is None]
     if missing:
         raise UsageError(f"cost needs {', '.join(missing)}; t2jax cost --help has an example")
-    for name, field in cost.__dataclass_fields__.items():
-        if field.type is Number:
-            check_number(f"--{name.replace('_', '-')}", getattr(cost, name), zero=name in _ZERO)
+    check_devices(
+        cost, ("params", "tokens", "samples", "queries_per_month", "prompt_tokens", "output_tokens", "months")
+    )
     return cost
+
+
+def check_devices(options: Devices, others: Sequence[str] = ()) -> None:
+    """Raises `UsageError` where a number of the devices, or of these other options, is none."""
+    numbers = [name for name, field in Devices.__dataclass_fields__.items() if field.type is Number]
+    for name in (*numbers, *others):
+        check_number(f"--{name.replace('_', '-')}", getattr(options, name), zero=name in _MAY_BE_ZERO)
