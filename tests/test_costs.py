@@ -99,3 +99,13 @@ def test_share_prompt_is_yes_or_no():
     """`share_prompt="no"` must not quietly mean yes."""
     with pytest.raises(TypeError, match="share_prompt"):
         t2.InferenceFLOPs(share_prompt="no")
+
+
+def test_millions_of_tokens_are_tokens():
+    """A unit is a factor: it changes the numbers of its own quantity, and nothing else."""
+    law, train = t2.published("besiroglu2024"), t2.TrainingFLOPs()
+    plain = t2.minimize(law, [train <= 1e23, t2.tokens <= 2e11])
+    millions = t2.minimize(law, [train / 1e18 <= 1e5, t2.tokens / 1e6 <= 2e5])
+    for one, other in zip(jax.tree.leaves(plain.allocation), jax.tree.leaves(millions.allocation), strict=True):
+        assert float(one) == pytest.approx(float(other), rel=1e-12)
+    assert [float(p) for p in plain.shadow_prices] == pytest.approx([float(p) for p in millions.shadow_prices], rel=1e-9)

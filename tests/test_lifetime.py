@@ -170,3 +170,91 @@ def test_list_of_hardware(capsys):
     rows = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in rows} >= {"h100-sxm", "tpu-v5e"}
     assert all(row["source"] for row in rows)
+
+
+# ── t2jax plan --usd ──
+
+MONEY = [
+    *("plan", "--usd", "5M", "--hardware", "h100-sxm", "--usd-per-hour", "2.5", "--queries", "1e9"),
+    *("--output-tokens", "500", "--prompt-tokens", "300", "--law", "besiroglu2024", "--G", "1", "--gamma", "0.3"),
+]
+
+
+def planned(capsys, *more):
+    assert main([*MONEY, *more, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_a_plan_in_money_is_that_of_a_grid(capsys):
+    """Over N and k, with D from what serving leaves; under a limit on time as well."""
+    serving = t2.Serving(
+        H100,
+        batch=64,
+        prompt_tokens=300,
+        output_tokens=500,
+        queries_per_month=1e9,
+        usd_per_hour=2.5,
+        mfu=0.5,
+        mbu=0.7,
+        utilization=0.5,
+    )
+    low, high = 1e6, 1e12  # the largest model that is fast enough, by bisection: the grid is to have it exactly
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        fast = float(serving.time_per_output_token(t2.Allocation(middle, 1.0))) <= 0.002
+        low, high = (middle, high) if fast else (low, middle)
+    sizes = np.append(np.geomspace(1e8, 1e11, 1500), low)
+    n, k = (a.ravel() for a in np.meshgrid(sizes, np.geomspace(1, 1e4, 1500)))
+    where = t2.Allocation(n, n, k)
+    left = 5e6 - np.asarray(serving.usd_per_month(where))
+    per_token = 6 * n / (0.4 * 989.4e12) / 3600 * 2.5
+    d = np.where(left > 0, left, np.nan) / per_token
+    loss = np.asarray(LAW.loss(n, np.nan_to_num(d, nan=1.0))) + k**-0.3
+    for more, allowed in (((), left > 0), (("--max-time-per-token", "0.002"), None)):
+        if allowed is None:
+            allowed = (left > 0) & (np.asarray(serving.time_per_output_token(where)) <= 0.002)
+        said = planned(capsys, *more)
+        best = np.min(loss[allowed])
+        assert said["optimum"]["value"] <= best + 1e-12
+        assert said["optimum"]["value"] == pytest.approx(best, rel=2e-5)
+        assert said["optimum"]["usd"] == pytest.approx(5e6, rel=1e-9)
+        for other in said["baselines"].values():
+            assert other["value"] > said["optimum"]["value"]
+            assert other["usd"] <= 5e6 * (1 + 1e-6)
+    assert said["optimum"]["time_per_output_token"] == pytest.approx(0.002, rel=1e-9)
+    chinchilla = said["baselines"]["chinchilla"]
+    assert chinchilla["overtraining_ratio"] == pytest.approx(1.0, rel=1e-6)
+    assert chinchilla["time_per_output_token"] <= 0.002
+
+
+def test_a_plan_in_money_as_text(capsys):
+    assert main(MONEY) == 0
+    text = capsys.readouterr().out
+    for part in ("for 5.00M USD on h100-sxm", "Chinchilla-optimal", "serving, USD", "What binds: usd.", "Assumed:"):
+        assert part in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["plan", "--usd", "5M"], "--usd needs --hardware, --usd-per-hour, --queries, --output-tokens"),
+        ([*MONEY, "--total-flops", "1e24"], "--usd is a budget of its own: leave out --total-flops"),
+        ([*MONEY, "--usd", "0"], "--usd must be positive and finite, got 0"),
+        ([*MONEY, "--hardware", "h1000"], "no accelerator is called 'h1000'"),
+        ([*MONEY, "--serving-mbu", "2"], "mbu must be above 0 and at most 1, got 2"),
+        (
+            ["plan", "--total-flops", "1e24", "--queries", "1", "--hardware", "b200"],
+            "--hardware is for a plan in money",
+        ),
+    ],
+)
+def test_bad_usage_of_money(capsys, typed, message):
+    assert main(typed) == 2
+    assert capsys.readouterr().err.startswith(f"t2jax: {message}")
+
+
+def test_post_training_may_take_all_of_it(capsys):
+    assert main([*MONEY, "--post-training-usd", "6M"]) == 1
+    assert "no solution: infeasible" in capsys.readouterr().err

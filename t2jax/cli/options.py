@@ -10,21 +10,21 @@ from typing import Annotated, Any
 
 import tyro
 
-from t2jax.cli.arguments import Flag, check_typed
-from t2jax.cli.cost_options import Cost
+from t2jax.cli.arguments import Flag, Number, check_typed
+from t2jax.cli.cost_options import DEVICE_NAMES, Cost, Devices, check_devices
 from t2jax.cli.fit_options import Fit
 from t2jax.cli.scenario_options import Scenario, given
 from t2jax.cli.sweep_options import Frontier, Sweep
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
+__all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan(Scenario):
+class Plan(Devices, Scenario):
     """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
 
     One budget for everything, the answers of its whole life included:
@@ -38,6 +38,9 @@ class Plan(Scenario):
 
     The classical compute-optimal model of a loss law:
       t2jax plan --law besiroglu2024 --train-flops 5.88e23
+
+    Money on real devices, at a price that you give, instead of FLOPs:
+      t2jax plan --usd 5M --hardware h100-sxm --usd-per-hour 2.5 --queries 1e9 --output-tokens 500
 
     Training costs 6ND FLOPs; Q queries of P prompt and T output tokens cost 2NQ(P + kT).
       Numbers may end in K, M, B or T. Exit status: 0 answered, 1 no solution, 2 bad usage.
@@ -55,8 +58,14 @@ class Plan(Scenario):
       loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
       total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),
       members, solved, and [low, high] of params, tokens, samples and value. What there is none of is null.
+      With --usd allocations have training_usd, serving_usd, usd, usd_per_solved_task, training_device_hours,
+      time_per_output_token and time_to_first_token (seconds) and replica_memory (bytes) in place of FLOPs.
     """
 
+    usd: Number = None
+    """Instead of FLOPs: money for training and for serving --queries. A model must fit its replica's memory."""
+    max_time_per_token: Number = None
+    """With --usd: seconds between the tokens of an answer, at most."""
     json: Flag = False
     """Print one JSON object, at full precision."""
 
@@ -107,8 +116,29 @@ def checked(plan: Plan) -> Plan:
         if value is not None:
             check_typed(as_option(name), value)
             _refuse(number_fault(name, value, as_option))
+    if plan.usd is not None:
+        _check_money(plan)
+        return plan
+    for name in ("hardware", "usd_per_hour", "max_time_per_token"):
+        if getattr(plan, name) is not None:
+            raise UsageError(f"{as_option(name)} is for a plan in money: give --usd, too")
     _refuse(contradiction(given(plan), as_option, example=f"; for example\n  {_EXAMPLE}"))
     return plan
+
+
+FOR_MONEY = ("usd", "max_time_per_token", *DEVICE_NAMES)
+"""The options that only a plan in money has."""
+
+
+def _check_money(plan: Plan) -> None:
+    missing = [n for n in ("hardware", "usd_per_hour", "queries", "output_tokens") if getattr(plan, n) is None]
+    if missing:
+        raise UsageError(f"--usd needs {', '.join(map(as_option, missing))}; t2jax plan --help has an example")
+    check_devices(plan, [name for name in ("usd", "max_time_per_token") if getattr(plan, name) is not None])
+    others = [n for n in ("total_flops", "train_flops", "inference_flops", "target") if getattr(plan, n) is not None]
+    if others:
+        raise UsageError(f"--usd is a budget of its own: leave out {' and '.join(map(as_option, others))}")
+    _refuse(contradiction(given(plan) | {"total_flops"}, as_option))  # --usd is the budget that it asks for
 
 
 def _refuse(fault: str | None) -> None:

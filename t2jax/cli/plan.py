@@ -15,7 +15,7 @@ import numpy as np
 
 from t2jax.allocation import Constraint, Quantity, params, samples, tokens
 from t2jax.cli.baseline import Demand, Limits, balanced_tokens, measure, sampled_with_the_rest
-from t2jax.cli.options import Plan
+from t2jax.cli.options import FOR_MONEY, Plan
 from t2jax.cli.progress import progress
 from t2jax.cli.scenario_options import given
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
@@ -59,7 +59,8 @@ def answer(plan: Plan) -> dict[str, Any]:
         "inputs": {**asdict(plan), "task": problem.task_name, "law": problem.law_name},
         "objective": problem.objective,
     }
-    del said["inputs"]["json"]
+    for name in ("json", *FOR_MONEY):
+        del said["inputs"][name]
     without = {"optimum": None, "baselines": None, "prices": [], "uncertainty": None, "notes": []}
     reason = problem.without_end() or problem.out_of_reach()
     if reason:
