@@ -172,12 +172,15 @@ def test_list_of_hardware(capsys):
     assert all(row["source"] for row in rows)
 
 
-# ── t2jax plan --usd ──
+# ── t2jax plan --hardware ──
 
 MONEY = [
-    *("plan", "--usd", "5M", "--hardware", "h100-sxm", "--usd-per-hour", "2.5", "--queries", "1e9"),
+    *("plan", "--hardware", "h100-sxm", "--usd-per-hour", "2.5", "--queries", "1e9"),
     *("--output-tokens", "500", "--prompt-tokens", "300", "--law", "besiroglu2024", "--G", "1", "--gamma", "0.3"),
 ]
+
+
+SUM = ["--usd", "5M"]
 
 
 def planned(capsys, *more):
@@ -214,7 +217,7 @@ def test_a_plan_in_money_is_that_of_a_grid(capsys):
     for more, allowed in (((), left > 0), (("--max-time-per-token", "0.002"), None)):
         if allowed is None:
             allowed = (left > 0) & (np.asarray(serving.time_per_output_token(where)) <= 0.002)
-        said = planned(capsys, *more)
+        said = planned(capsys, *SUM, *more)
         best = np.min(loss[allowed])
         assert said["optimum"]["value"] <= best + 1e-12
         assert said["optimum"]["value"] == pytest.approx(best, rel=2e-5)
@@ -229,25 +232,51 @@ def test_a_plan_in_money_is_that_of_a_grid(capsys):
 
 
 def test_a_plan_in_money_as_text(capsys):
-    assert main(MONEY) == 0
+    assert main([*MONEY, *SUM]) == 0
     text = capsys.readouterr().out
-    for part in ("for 5.00M USD on h100-sxm", "Chinchilla-optimal", "serving, USD", "What binds: usd.", "Assumed:"):
+    for part in ("for 5.00M USD", "devices    h100-sxm at 2.5 USD", "Chinchilla-optimal", "serving, USD", "Assumed:"):
         assert part in text
     assert max(len(line) for line in text.splitlines()) <= 120
+
+
+@pytest.mark.slow
+def test_the_least_dollars_of_a_target_are_the_dual(capsys):
+    """What 5M USD buy at best costs 5M USD at least; an allocation that there is not has every key all the same."""
+    best = planned(capsys, *SUM)
+    least = planned(capsys, "--target", str(best["optimum"]["value"]))
+    assert least["objective"]["quantity"] == "usd"
+    assert least["optimum"]["usd"] == pytest.approx(5e6, rel=1e-7)
+    assert least["optimum"]["params"] == pytest.approx(best["optimum"]["params"], rel=1e-3)
+    assert set(least["baselines"]["one_sample"]) == set(least["optimum"])
+    assert least["baselines"]["chinchilla"]["usd"] > 5e6
+    assert {row["constraint"] for row in least["prices"]} == {"memory", "target"}
+
+
+@pytest.mark.slow
+def test_a_fitted_law_has_intervals_in_money(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    params, tokens = np.exp(rng.uniform(np.log([1e7, 1e9]), np.log([1e10, 1e11]), (60, 2))).T
+    loss = np.asarray(LAW.loss(params, tokens)) * np.exp(0.003 * rng.normal(size=60))
+    t2.fit(t2.Chinchilla, {"params": params, "tokens": tokens, "loss": loss}, starts=64).to_json(tmp_path / "law.json")
+    law = [str(tmp_path / "law.json") if word == "besiroglu2024" else word for word in MONEY]
+    assert main([*law, *SUM, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    low, high = said["uncertainty"]["params"]
+    assert low < said["optimum"]["params"] < high
 
 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (["plan", "--usd", "5M"], "--usd needs --hardware, --usd-per-hour, --queries, --output-tokens"),
-        ([*MONEY, "--total-flops", "1e24"], "--usd is a budget of its own: leave out --total-flops"),
+        (["plan", "--hardware", "b200"], "--hardware needs --usd-per-hour, --queries, --output-tokens"),
+        (MONEY, "--hardware plans for the best that --usd buys or for the least dollars of a --target: give one"),
+        ([*MONEY, *SUM, "--target", "2.4"], "--hardware plans for the best that --usd buys or for the least dollars"),
+        ([*MONEY, *SUM, "--total-flops", "1e24"], "--hardware counts in dollars: leave out --total-flops"),
         ([*MONEY, "--usd", "0"], "--usd must be positive and finite, got 0"),
-        ([*MONEY, "--hardware", "h1000"], "no accelerator is called 'h1000'"),
-        ([*MONEY, "--serving-mbu", "2"], "mbu must be above 0 and at most 1, got 2"),
-        (
-            ["plan", "--total-flops", "1e24", "--queries", "1", "--hardware", "b200"],
-            "--hardware is for a plan in money",
-        ),
+        ([*MONEY, *SUM, "--hardware", "h1000"], "no accelerator is called 'h1000'"),
+        ([*MONEY, *SUM, "--serving-mbu", "2"], "mbu must be above 0 and at most 1, got 2"),
+        (["plan", *SUM], "--usd is for a plan in money: give --hardware, too"),
+        (["plan", "--total-flops", "1e24", "--queries", "1", "--mfu", ".3"], "--mfu is for a plan in money"),
     ],
 )
 def test_bad_usage_of_money(capsys, typed, message):
@@ -256,5 +285,5 @@ def test_bad_usage_of_money(capsys, typed, message):
 
 
 def test_post_training_may_take_all_of_it(capsys):
-    assert main([*MONEY, "--post-training-usd", "6M"]) == 1
+    assert main([*MONEY, *SUM, "--post-training-usd", "6M"]) == 1
     assert "no solution: infeasible" in capsys.readouterr().err

@@ -58,18 +58,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plan(plan: Any) -> int:
     with _float64():
-        if plan.usd is None:
+        if plan.hardware is None:
             from t2jax.cli.plan import answer
-            from t2jax.cli.plan_text import plan_text as text
         else:
             from t2jax.cli.money import answer
-            from t2jax.cli.money import money_text as text
 
         said = {"version": _version(), "command": "plan", **answer(plan)}
     if plan.json:
         print(json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False))
     elif said["reason"] is None:
-        print(text(said))
+        from t2jax.cli.plan_text import plan_text
+
+        print(plan_text(said))
     if said["reason"] is None:
         return ANSWERED
     print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)

@@ -3,13 +3,13 @@
 from typing import Any
 
 import t2jax as t2
-from t2jax.cli.cost_options import Cost, Devices
+from t2jax.cli.cost_options import Cost, Devices, assumed
 from t2jax.lifetime import LifetimeBill
 from t2jax.planning.coefficients import law_or_task
 from t2jax.planning.usage import UsageError
 from t2jax.report import human
 
-__all__ = ["answer", "assumed", "cost_text", "lifetime"]
+__all__ = ["answer", "cost_text", "lifetime"]
 
 
 def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
@@ -83,17 +83,6 @@ def lifetime(
         **serving,
     )
     return t2.Lifetime(training, served, months)
-
-
-def assumed(options: dict[str, Any], source: str) -> list[str]:
-    """What a bill rests on, in words."""
-    i = options
-    return [
-        f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
-        f"{i['serving_mbu']:.0%} of bandwidth;",
-        f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
-        f"Peaks: {source}. The price is yours.",
-    ]
 
 
 def cost_text(said: dict[str, Any], bill: LifetimeBill) -> str:

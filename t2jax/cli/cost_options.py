@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from t2jax.cli.arguments import Flag, Name, Number, check_number
 from t2jax.planning.usage import UsageError
 
-__all__ = ["DEVICE_NAMES", "Cost", "Devices", "check_devices", "checked_cost"]
+__all__ = ["DEVICE_NAMES", "Cost", "Devices", "assumed", "check_devices", "checked_cost"]
 
 Word = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """What a model is trained and served on, and at what price: the options that `cost` and `plan --usd` share."""
+    """What a model is trained and served on, and at what price: the options that `cost` and `plan --hardware` share."""
 
     hardware: Word = None
     """The device, as t2jax list --hardware shows."""
@@ -108,3 +108,14 @@ def check_devices(options: Devices, others: Sequence[str] = ()) -> None:
     numbers = [name for name, field in Devices.__dataclass_fields__.items() if field.type is Number]
     for name in (*numbers, *others):
         check_number(f"--{name.replace('_', '-')}", getattr(options, name), zero=name in _MAY_BE_ZERO)
+
+
+def assumed(options: dict[str, Any], source: str) -> list[str]:
+    """What a bill rests on, in words."""
+    i = options
+    return [
+        f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
+        f"{i['serving_mbu']:.0%} of bandwidth;",
+        f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
+        f"Peaks: {source}. The price is yours.",
+    ]

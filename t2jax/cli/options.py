@@ -40,7 +40,7 @@ class Plan(Devices, Scenario):
       t2jax plan --law besiroglu2024 --train-flops 5.88e23
 
     Money on real devices, at a price that you give, instead of FLOPs:
-      t2jax plan --usd 5M --hardware h100-sxm --usd-per-hour 2.5 --queries 1e9 --output-tokens 500
+      t2jax plan --hardware h100-sxm --usd-per-hour 2.5 --usd 5M --queries 1e9 --output-tokens 500
 
     Training costs 6ND FLOPs; Q queries of P prompt and T output tokens cost 2NQ(P + kT).
       Numbers may end in K, M, B or T. Exit status: 0 answered, 1 no solution, 2 bad usage.
@@ -58,14 +58,14 @@ class Plan(Devices, Scenario):
       loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
       total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),
       members, solved, and [low, high] of params, tokens, samples and value. What there is none of is null.
-      With --usd allocations have training_usd, serving_usd, usd, usd_per_solved_task, training_device_hours,
+      With --hardware allocations have training_usd, serving_usd, usd, usd_per_solved_task, training_device_hours,
       time_per_output_token and time_to_first_token (seconds) and replica_memory (bytes) in place of FLOPs.
     """
 
     usd: Number = None
-    """Instead of FLOPs: money for training and for serving --queries. A model must fit its replica's memory."""
+    """With --hardware: money for training and for serving --queries. A model must fit its replica's memory."""
     max_time_per_token: Number = None
-    """With --usd: seconds between the tokens of an answer, at most."""
+    """With --hardware: seconds between the tokens of an answer, at most."""
     json: Flag = False
     """Print one JSON object, at full precision."""
 
@@ -116,12 +116,12 @@ def checked(plan: Plan) -> Plan:
         if value is not None:
             check_typed(as_option(name), value)
             _refuse(number_fault(name, value, as_option))
-    if plan.usd is not None:
+    if plan.hardware is not None:
         _check_money(plan)
         return plan
-    for name in ("hardware", "usd_per_hour", "max_time_per_token"):
-        if getattr(plan, name) is not None:
-            raise UsageError(f"{as_option(name)} is for a plan in money: give --usd, too")
+    for name in FOR_MONEY:
+        if getattr(plan, name) != Plan.__dataclass_fields__[name].default:
+            raise UsageError(f"{as_option(name)} is for a plan in money: give --hardware, too")
     _refuse(contradiction(given(plan), as_option, example=f"; for example\n  {_EXAMPLE}"))
     return plan
 
@@ -131,14 +131,19 @@ FOR_MONEY = ("usd", "max_time_per_token", *DEVICE_NAMES)
 
 
 def _check_money(plan: Plan) -> None:
-    missing = [n for n in ("hardware", "usd_per_hour", "queries", "output_tokens") if getattr(plan, n) is None]
+    missing = [n for n in ("usd_per_hour", "queries", "output_tokens") if getattr(plan, n) is None]
     if missing:
-        raise UsageError(f"--usd needs {', '.join(map(as_option, missing))}; t2jax plan --help has an example")
+        raise UsageError(f"--hardware needs {', '.join(map(as_option, missing))}; t2jax plan --help has an example")
+    if (plan.usd is None) == (plan.target is None):
+        raise UsageError(
+            "--hardware plans for the best that --usd buys or for the least dollars of a --target: give one"
+        )
     check_devices(plan, [name for name in ("usd", "max_time_per_token") if getattr(plan, name) is not None])
-    others = [n for n in ("total_flops", "train_flops", "inference_flops", "target") if getattr(plan, n) is not None]
+    others = [n for n in ("total_flops", "train_flops", "inference_flops") if getattr(plan, n) is not None]
     if others:
-        raise UsageError(f"--usd is a budget of its own: leave out {' and '.join(map(as_option, others))}")
-    _refuse(contradiction(given(plan) | {"total_flops"}, as_option))  # --usd is the budget that it asks for
+        raise UsageError(f"--hardware counts in dollars: leave out {' and '.join(map(as_option, others))}")
+    paid = set() if plan.usd is None else {"total_flops"}  # --usd is the budget that the rules ask for
+    _refuse(contradiction(given(plan) | paid, as_option))
 
 
 def _refuse(fault: str | None) -> None:

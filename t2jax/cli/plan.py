@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -39,12 +39,12 @@ from t2jax.planning.scenario import (
 from t2jax.planning.usage import UsageError
 from t2jax.tasks import T2Accuracy
 
-__all__ = ["answer"]
+__all__ = ["Point", "Problem", "answer", "answer_of"]
 
 _NO_CAP = 1e38
 """More samples than the optimiser looks at. With it k = 1 is the same compiled problem with another limit."""
 
-_Point = tuple[float, float, float]
+Point = tuple[float, float, float]
 
 
 def answer(plan: Plan) -> dict[str, Any]:
@@ -52,15 +52,19 @@ def answer(plan: Plan) -> dict[str, Any]:
 
     Raises `UsageError` where the options do not make a problem.
     """
-    problem = _Problem.of(plan)
+    return answer_of(Problem.of(plan))
+
+
+def answer_of(problem: "Problem") -> dict[str, Any]:
+    """The same of a problem, whatever it counts its budget in."""
+    plan = problem.plan
     said: dict[str, Any] = {
         "status": "solved",
         "reason": None,
-        "inputs": {**asdict(plan), "task": problem.task_name, "law": problem.law_name},
+        "inputs": problem.inputs,
+        **problem.rests_on,
         "objective": problem.objective,
     }
-    for name in ("json", *FOR_MONEY):
-        del said["inputs"][name]
     without = {"optimum": None, "baselines": None, "prices": [], "uncertainty": None, "notes": []}
     reason = problem.without_end() or problem.out_of_reach()
     if reason:
@@ -95,7 +99,7 @@ def answer(plan: Plan) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """A plan with its coefficients looked up: what is optimised, under which limits, for which demand."""
 
     plan: Plan
@@ -109,7 +113,7 @@ class _Problem:
     """The `Fit` of the law or task, where its file has one."""
 
     @classmethod
-    def of(cls, plan: Plan) -> "_Problem":
+    def of(cls, plan: Plan) -> "Problem":
         task, law, names = _looked_up(plan)
         fitted = fit_of(plan.law or plan.task or DEFAULT_TASK)
         for_task = is_task(task)
@@ -132,6 +136,22 @@ class _Problem:
         demand = Demand((plan.queries or 1.0) if serves(given(plan)) else 0.0, shared, each)
         return cls(plan, task, law, *names, limits, demand, fitted)
 
+    unit: ClassVar[str] = "flops"
+    """What the budget is counted in."""
+    spends: ClassVar[tuple[str, ...]] = FLOPS
+    """The names of what an allocation takes."""
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """As given, with the names that were looked up."""
+        said = {**asdict(self.plan), "task": self.task_name, "law": self.law_name}
+        return {name: value for name, value in said.items() if name not in ("json", *FOR_MONEY)}
+
+    @property
+    def rests_on(self) -> dict[str, Any]:
+        """What else there is to say of where costs come from."""
+        return {}
+
     @property
     def for_task(self) -> bool:
         return is_task(self.task)
@@ -151,7 +171,7 @@ class _Problem:
         sources = self.task.provenances()
         return {
             "sense": "maximize" if self.higher_is_better and not to_target else "minimize",
-            "quantity": "flops" if to_target else self.quantity,
+            "quantity": self.unit if to_target else self.quantity,
             "of": self.quantity,
             "kind": type(self.task).__name__,
             "sources": [{"name": p.name, "citation": p.citation, "note": p.note} for p in sources],
@@ -164,7 +184,7 @@ class _Problem:
 
     def out_of_reach(self) -> tuple[str, str] | None:
         """("infeasible", the best there is) if not even unlimited FLOPs reach the target within the caps."""
-        target, limits = self.plan.target, self.limits
+        target, limits = self.plan.target, self.reach
         if target is None:
             return None
         most = [np.array([min(limit, 1e30)]) for limit in (limits.params, limits.tokens, limits.samples)]
@@ -175,25 +195,38 @@ class _Problem:
         return out_of_reach(target, best, probability=self.higher_is_better, capped=capped)
 
     def solve(self, most_samples: float) -> Solution:
-        train, serve = TrainingFLOPs(), self._serve()
-        total = train if serve is None else train + serve
         constraints = list(self.constraints(most_samples).values())
         whole = self.plan.integer_samples and self.for_task
         if self.plan.target is not None:
-            return minimize(total, constraints, integer_samples=whole, throw=False)
+            return minimize(self.cost(), constraints, integer_samples=whole, throw=False)
         optimise = maximize if self.higher_is_better else minimize
         return optimise(self.task, constraints, integer_samples=whole, throw=False)
 
-    def constraints(self, most_samples: float) -> dict[str, Constraint]:
-        """By the name of the option that sets the limit."""
-        train, serve, limits = TrainingFLOPs(), self._serve(), self.limits
+    def cost(self) -> Quantity:
+        """Of training and serving together."""
+        serve = self._serve()
+        return TrainingFLOPs() if serve is None else TrainingFLOPs() + serve
+
+    def budgets(self) -> dict[str, Constraint]:
+        """On what is spent, by the name of the option that sets the limit."""
+        serve, limits = self._serve(), self.limits
         found: dict[str, Constraint] = {}
         if math.isfinite(limits.total):
-            found["total_flops"] = (train if serve is None else train + serve) <= limits.total
+            found["total_flops"] = self.cost() <= limits.total
         if math.isfinite(limits.train):
-            found["train_flops"] = train <= limits.train
+            found["train_flops"] = TrainingFLOPs() <= limits.train
         if math.isfinite(limits.inference) and serve is not None:
             found["inference_flops"] = serve <= limits.inference
+        return found
+
+    @property
+    def reach(self) -> Limits:
+        """What limits the models that are looked at beside the optimum."""
+        return self.limits
+
+    def constraints(self, most_samples: float) -> dict[str, Constraint]:
+        """By the name of the option that sets the limit."""
+        limits, found = self.limits, self.budgets()
         if self.plan.target is not None:
             target = self.plan.target
             found["target"] = self.task >= target if self.higher_is_better else self.task <= target
@@ -213,11 +246,11 @@ class _Problem:
             self.demand.queries, plan.prompt_tokens or 0.0, plan.output_tokens or 1.0, not plan.no_share_prompt
         )
 
-    def chinchilla(self) -> _Point | str:
+    def chinchilla(self) -> Point | str:
         return sampled_with_the_rest(
             self.task,
             self.law,
-            self.limits,
+            self.reach,
             self.demand,
             sampled=self.for_task,
             whole=self.plan.integer_samples,
@@ -225,29 +258,29 @@ class _Problem:
             target=self.plan.target,
         )
 
-    def one_sample(self) -> _Point | str:
+    def one_sample(self) -> Point | str:
         solution = self.solve(1.0)
         if bool(solution.ok):
             return _where(solution)
         return "does not reach the target" if self.plan.target is not None else solution.reason
 
-    def described(self, points: Sequence[_Point | str]) -> list[dict[str, Any]]:
+    def described(self, points: Sequence[Point | str]) -> list[dict[str, Any]]:
         """What there is to say of each allocation, or why there is none."""
         there = [point for point in points if not isinstance(point, str)]
         ns, ds, ks = (np.array(one) for one in zip(*there, strict=True))
         measured = measure(self.task, self.law, ns, ds, ks)
         balanced = balanced_tokens(self.law, ns)
         numbers = iter(zip(measured.value, measured.loss, balanced, strict=True))
-        return [_none(point) if isinstance(point, str) else self._allocation(point, *next(numbers)) for point in points]
+        return [
+            self._none(point) if isinstance(point, str) else self._allocation(point, *next(numbers)) for point in points
+        ]
 
-    def _allocation(self, point: _Point, value: float, loss: float, balanced: float) -> dict[str, Any]:
+    def _none(self, why: str) -> dict[str, Any]:
+        return {**dict.fromkeys((*ALLOCATION, *self.spends)), "outside_fit": [], "why_none": why}
+
+    def _allocation(self, point: Point, value: float, loss: float, balanced: float) -> dict[str, Any]:
         n, d, k = point
         value, loss, balanced = float(value), float(loss), float(balanced)
-        train = self.demand.train_flops(n, d)
-        inference = self.demand.inference_flops(n, k) if self.demand.queries else None
-        # Training once and inference per token are not of one sum.
-        per_token = inference is not None and self.plan.queries is None
-        total = None if per_token else train + (inference or 0.0)
         passed = value if self.higher_is_better else math.exp(-value) if self.for_task else None
         found = {
             "params": n,
@@ -258,31 +291,40 @@ class _Problem:
             "loss_nats": loss,
             "pass_at_k": passed,
             "value": value,
-            "train_flops": train,
-            "inference_flops": inference,
-            "total_flops": total,
+            **self.spending(point, passed),
         }
         outside = [s for p in self.task.provenances() for s in p.outside(n, d, k if self.for_task else 1.0)]
         known = {key: a if a is None or math.isfinite(a) else None for key, a in found.items()}
         return {**known, "outside_fit": list(dict.fromkeys(outside)), "why_none": None}
 
+    def spending(self, point: Point, passed: float | None) -> dict[str, float | None]:
+        """What an allocation takes, by the names of `spends`. passed: the share of tasks that it solves."""
+        n, d, k = point
+        train = self.demand.train_flops(n, d)
+        inference = self.demand.inference_flops(n, k) if self.demand.queries else None
+        # Training once and inference per token are not of one sum.
+        per_token = inference is not None and self.plan.queries is None
+        total = None if per_token else train + (inference or 0.0)
+        return dict(zip(self.spends, (train, inference, total), strict=True))
+
+    def limit_and_used(self, name: str, optimum: dict[str, Any]) -> tuple[float | None, float | None]:
+        """Of a constraint: what was set, and what the optimum takes of it."""
+        used = optimum["value"] if name == "target" else optimum[name.removeprefix("max_")]
+        return getattr(self.plan, name), used
+
     def prices(self, solution: Solution, optimum: dict[str, Any]) -> list[dict[str, Any]]:
-        used = {
-            **{key: optimum[key] for key in ("total_flops", "train_flops", "inference_flops")},
-            "target": optimum["value"],
-            **{f"max_{key}": optimum[key] for key in ("params", "tokens", "samples")},
-        }
         rows = []
         for name, price, slack in zip(
             self.constraints(self.limits.samples), solution.shadow_prices, solution.slacks, strict=True
         ):
             if name == "max_samples" and (math.isinf(self.limits.samples) or not self.for_task):
                 continue
+            limit, used = self.limit_and_used(name, optimum)
             rows.append(
                 {
                     "constraint": name,
-                    "limit": getattr(self.plan, name),
-                    "used": used[name],
+                    "limit": limit,
+                    "used": used,
                     "binding": abs(float(slack)) < 1e-6,
                     "price": float(price) + 0.0 if math.isfinite(price) else None,  # no −0
                 }
@@ -316,7 +358,7 @@ class _Problem:
         with progress("how sure", "solves") as tell:
             return uncertainty(self.fitted, best, solve, whole=whole, probability=probability, progress=tell)
 
-    def _with(self, named: Any) -> "_Problem":
+    def _with(self, named: Any) -> "Problem":
         """The same problem with other coefficients of what --law or --task named."""
         if self.plan.law is None:
             return replace(self, task=named, law=named.law)
@@ -354,10 +396,6 @@ def _looked_up(plan: Plan) -> tuple[Quantity, Quantity, tuple[str | None, str | 
     return *found, (None if plan.law else plan.task or DEFAULT_TASK, plan.law)
 
 
-def _where(solution: Solution) -> _Point:
+def _where(solution: Solution) -> Point:
     a = solution.allocation
     return float(a.params), float(a.tokens), float(a.samples)
-
-
-def _none(why: str) -> dict[str, Any]:
-    return {**dict.fromkeys((*ALLOCATION, *FLOPS)), "outside_fit": [], "why_none": why}

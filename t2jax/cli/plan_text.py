@@ -4,6 +4,7 @@ import math
 import textwrap
 from typing import Any
 
+from t2jax.cli.cost_options import assumed
 from t2jax.report import aligned, human
 
 __all__ = ["flops", "plan_text"]
@@ -17,13 +18,24 @@ _LIMITS = {
     "max_params": "parameters",
     "max_tokens": "training tokens",
     "max_samples": "samples per query",
+    "usd": "dollars",
+    "memory": "memory of a replica",
+    "max_time_per_token": "seconds per output token",
 }
+_TOTAL = {"flops": "total_flops", "usd": "usd"}
+_IN_WORDS = {"flops": "FLOPs", "usd": "dollars"}
 
 
 def plan_text(said: dict[str, Any]) -> str:
     """The problem, the allocations side by side, what more would buy, and what to be careful about."""
     blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
+    if "hardware" in said:
+        blocks.append("\n".join(assumed(said["inputs"], said["hardware"]["source"])))
     return "\n\n".join(block for block in blocks if block)
+
+
+def _unit(said: dict[str, Any]) -> str:
+    return "usd" if "hardware" in said else "flops"
 
 
 def flops(value: float) -> str:
@@ -39,9 +51,11 @@ def _problem(said: dict[str, Any]) -> str:
     name = inputs["task"] or inputs["law"]
     if inputs["target"] is not None:
         sign = "≥" if objective["of"] == "pass_at_k" else "≤"
-        lines = [f"The fewest FLOPs for {of} {sign} {inputs['target']:g} ({name})"]
+        lines = [f"The fewest {_IN_WORDS[_unit(said)]} for {of} {sign} {inputs['target']:g} ({name})"]
     else:
-        lines = [f"The {best} {of} ({name}) for {_budgets(inputs)}"]
+        lines = [f"The {best} {of} ({name}) for {_budgets(said)}"]
+    if "hardware" in said:
+        lines.append(f"  devices    {said['hardware']['name']} at {inputs['usd_per_hour']:g} USD an hour")
     if inputs["G"] is not None:
         lines.append(f"  task loss  L(N, D) + {inputs['G']:g}/k^{inputs['gamma']:g}")
     for source in objective["sources"]:
@@ -55,7 +69,9 @@ def _problem(said: dict[str, Any]) -> str:
         if inputs[key] is not None
     ]
     if inputs["target"] is not None and (inputs["train_flops"] or inputs["inference_flops"]):
-        caps.append(_budgets(inputs))
+        caps.append(_budgets(said))
+    if inputs.get("max_time_per_token") is not None:
+        caps.append(f"{_milliseconds(inputs['max_time_per_token'])} per output token")
     if objective["unique_tokens"] is not None:
         caps.append(f"{human(objective['unique_tokens'])} unique tokens")
     if caps:
@@ -63,7 +79,10 @@ def _problem(said: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _budgets(inputs: dict[str, Any]) -> str:
+def _budgets(said: dict[str, Any]) -> str:
+    inputs = said["inputs"]
+    if "hardware" in said:
+        return f"{human(inputs['usd'])} USD of training and serving together"
     served = inputs["queries"] is not None
     one = "query" if inputs["output_tokens"] or inputs["prompt_tokens"] else "token served"
     named = {
@@ -99,9 +118,13 @@ def _columns(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     if _of_task(said):
         found["Chinchilla-optimal,", "sampled with the rest"] = said["baselines"]["chinchilla"]
         found["one sample", "(k = 1)"] = said["baselines"]["one_sample"]
-    elif said["optimum"]["inference_flops"] is not None:
+    elif _serves(said):
         found["", "Chinchilla-optimal"] = said["baselines"]["chinchilla"]
     return found
+
+
+def _serves(said: dict[str, Any]) -> bool:
+    return "hardware" in said or said["optimum"]["inference_flops"] is not None
 
 
 def _table(said: dict[str, Any]) -> str:
@@ -131,10 +154,18 @@ def _table(said: dict[str, Any]) -> str:
     if task:
         approximate = " (exp −loss)" if said["objective"]["kind"] == "T2Loss" else ""
         add(f"pass@k{approximate}", lambda one: _percent(one["pass_at_k"]) + " ")
-    add("training FLOPs", lambda one: _share(one, "train_flops"))
-    add("inference FLOPs", lambda one: _share(one, "inference_flops"))
+    if "hardware" in said:
+        add("training, USD", lambda one: human(one["training_usd"]) + " ")
+        add("serving, USD", lambda one: human(one["serving_usd"]) + " ")
+        if task:
+            add("USD per solved task", lambda one: human(one["usd_per_solved_task"] or math.nan) + " ")
+        add("time per output token", lambda one: _milliseconds(one["time_per_output_token"]) + " ")
+        add("memory of a replica", lambda one: _gigabytes(one["replica_memory"]) + " ")
+    else:
+        add("training FLOPs", lambda one: _share(one, "train_flops"))
+        add("inference FLOPs", lambda one: _share(one, "inference_flops"))
     if said["inputs"]["target"] is not None:
-        add("total FLOPs", lambda one: flops(one["total_flops"]) + " ")
+        add(f"total {_IN_WORDS[_unit(said)]}", lambda one: _amount(said, one[_TOTAL[_unit(said)]]) + " ")
     lines = [aligned(rows)]
     lines += _unspent(said)
     lines += [
@@ -150,10 +181,11 @@ def _table(said: dict[str, Any]) -> str:
 
 def _unspent(said: dict[str, Any]) -> list[str]:
     """Why a capped baseline does not spend what it might."""
-    one, total = said["baselines"]["chinchilla"], said["inputs"]["total_flops"]
-    if total is None or one["total_flops"] is None or one["total_flops"] > 0.99 * total:
+    key = _TOTAL[_unit(said)]
+    spent, total = said["baselines"]["chinchilla"][key], said["inputs"][key]
+    if total is None or spent is None or spent > 0.99 * total:
         return []
-    left = _percent(1 - one["total_flops"] / total)
+    left = _percent(1 - spent / total)
     return [f"  Chinchilla-optimal: within the limits, {left} of the budget stays unspent"]
 
 
@@ -170,25 +202,27 @@ def _summary(said: dict[str, Any]) -> str:
     optimum = said["optimum"]
     names = {"chinchilla": "the Chinchilla-optimal model sampled with the rest", "one_sample": "one sample per query"}
     if not _of_task(said):
-        names = {"chinchilla": "the Chinchilla-optimal model"} if optimum["inference_flops"] is not None else {}
+        names = {"chinchilla": "the Chinchilla-optimal model"} if _serves(said) else {}
     against = [
         f"{_advantage(said['objective'], optimum, said['baselines'][key])} {name}"
         for key, name in names.items()
         if said["baselines"][key]["why_none"] is None
     ]
-    verb = "takes" if said["objective"]["quantity"] == "flops" else "is"
+    verb = "takes" if said["objective"]["quantity"] in _TOTAL else "is"
     return textwrap.fill(f"The optimum {verb} {', and '.join(against)}.", _WIDTH) if against else ""
 
 
 def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[str, Any]) -> str:
-    key = "total_flops" if objective["quantity"] == "flops" else "value"
+    cost = objective["quantity"] in _TOTAL
+    key = _TOTAL.get(objective["quantity"], "value")
+    much = "money" if objective["quantity"] == "usd" else "compute"
     size = optimum[key]
     if objective["quantity"] == "pass_at_k":  # near certainty failures are what counts
         size = min(size, 1 - size)
     if abs(other[key] - optimum[key]) <= 1e-6 * size:
-        return "as much compute as" if objective["quantity"] == "flops" else "as good as"
-    if objective["quantity"] == "flops":
-        return f"{_percent(1 - optimum[key] / other[key])} less compute than"
+        return f"as much {much} as" if cost else "as good as"
+    if cost:
+        return f"{_percent(1 - optimum[key] / other[key])} less {much} than"
     gain = abs(other[key] - optimum[key])
     if objective["of"] == "pass_at_k":
         return f"{100 * gain:.3g} points of pass@k above"
@@ -200,9 +234,12 @@ def _uncertainty(said: dict[str, Any]) -> str:
     found = said["uncertainty"]
     if found is None:
         return ""
-    of_value = {"flops": flops, "pass_at_k": _percent}.get(said["objective"]["quantity"], lambda value: f"{value:.4f}")
+    of_value = {"flops": flops, "usd": human, "pass_at_k": _percent}.get(
+        said["objective"]["quantity"], lambda value: f"{value:.4f}"
+    )
     value = {
         "flops": "total FLOPs",
+        "usd": "total dollars",
         "pass_at_k": "pass@k",
         "task_loss_nats": "task loss −log pass@k",
         "loss_nats": "loss (nats per token)",
@@ -233,7 +270,7 @@ def _prices(said: dict[str, Any]) -> str:
     rows = [["", "limit", "used", "", "raw price"]]
     for row in said["prices"]:
         name = row["constraint"]
-        shown = flops if name.endswith("flops") else human
+        shown = flops if name.endswith("flops") else _gigabytes if name == "memory" else human
         if name == "target":
             shown = _target
         used = "all" if row["binding"] else _percent(row["used"] / row["limit"])
@@ -242,7 +279,7 @@ def _prices(said: dict[str, Any]) -> str:
         rows.append([_LIMITS[name], shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
     if len(rows) == 1:
         return ""
-    value = "FLOPs" if said["objective"]["quantity"] == "flops" else "value"
+    value = _IN_WORDS.get(said["objective"]["quantity"], "value")
     title = f"What more would buy (raw price: d {value} / d ln limit)"
     return title + "\n" + aligned(rows)
 
@@ -253,13 +290,14 @@ def _in_words(said: dict[str, Any], row: dict[str, Any]) -> str:
     price, name = row["price"], row["constraint"]
     if price is None:
         return "–"
-    if said["objective"]["quantity"] == "flops":
-        per_percent = price / said["optimum"]["total_flops"]
+    if said["objective"]["quantity"] in _TOTAL:
+        per_percent = price / said["optimum"][_TOTAL[said["objective"]["quantity"]]]
+        cost = _IN_WORDS[said["objective"]["quantity"]]
         if name != "target":
-            return f"10% more → {_signed(100 * per_percent * math.log(1.1))}% FLOPs"
+            return f"10% more → {_signed(100 * per_percent * math.log(1.1))}% {cost}"
         if said["objective"]["of"] == "pass_at_k":
-            return f"1 point more → {_signed(per_percent / row['limit'])}% FLOPs"
-        return f"0.01 nats less → {_signed(-per_percent / row['limit'])}% FLOPs"
+            return f"1 point more → {_signed(per_percent / row['limit'])}% {cost}"
+        return f"0.01 nats less → {_signed(-per_percent / row['limit'])}% {cost}"
     gain = price * math.log(1.1)
     if said["objective"]["of"] == "pass_at_k":
         return f"10% more → pass@k {_signed(100 * gain)} points"
@@ -284,6 +322,18 @@ def _raw(price: float | None) -> str:
 
 def _count(number: float) -> str:
     return f"{number:,.0f}" if number < 1e6 and number == round(number) else human(number)
+
+
+def _amount(said: dict[str, Any], cost: float) -> str:
+    return human(cost) if "hardware" in said else flops(cost)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{human(1e3 * seconds)} ms"
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"
 
 
 def _times(ratio: float | None) -> str:
