@@ -32,7 +32,8 @@ class Training(eqx.Module):
     hardware: of one device, `accelerator(name)` or `Hardware(...)`. mfu: in (0, 1], the part of its peak that the run
         computes with: PaLM 540B reached 0.46 (arXiv:2204.02311, §4.1), Llama 3 405B 0.38 to 0.43 (arXiv:2407.21783,
         table 4). Needed, as 1 is what nobody reaches.
-    usd_per_hour: of one device, for `usd`; there is no default, as prices change by the week.
+    usd_per_hour: of one device, for `usd`; there is no default, as prices change by the week. An example with its date:
+        DeepSeek-V3's report assumes 2 USD for an hour of an H800 (arXiv:2412.19437, table 1, December 2024).
     dtype: of the arithmetic, a key of `hardware.peak_flops`. overhead: ≥ 0, device hours beyond those of the final run,
         relative to them: restarts, failed runs, what was tried before. post_training_usd: ≥ 0, of the stages after
         pretraining, whatever N is. flops_per_param_token: the factor 6.

@@ -30,6 +30,16 @@ class Verifier(eqx.Module):
 
     Raises ValueError outside these ranges; at s = 1 everything is accepted, the first sample always: that is pass@1.
 
+    As an objective, for a task whose pass rates depend on (N, D):
+
+    ```python
+    def solved(a, task, verifier):
+        return verifier.prob_solved(task.pass_rates(a.params, a.tokens), a.samples)
+
+    solved = t2.quantity(functools.partial(solved, task=task, verifier=verifier), probability=True)
+    t2.maximize(solved, [train + serve + t2.VerificationFLOPs(1e9, queries=1e9) <= 1e24])
+    ```
+
     Source: the definitions of completeness and soundness error; the averages are this library's own.
     """
 

@@ -8,6 +8,7 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2".strip()
 
 import jax
+import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
 
@@ -19,6 +20,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # T2JAX_TYPECHECK=0 leaves it out, to time or debug.
 if os.environ.get("T2JAX_TYPECHECK", "1") != "0":
     install_import_hook("t2jax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+
+@pytest.fixture
+def untyped():
+    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import operator
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -22,14 +21,6 @@ TRAIN, SERVE = t2.TrainingFLOPs(), t2.InferenceFLOPs(1e6, 100.0, 50.0)
 ACCURACY = t2.T2Accuracy(LAW, (0.78, 3.1, 1.0, -1.83, 2.45))
 POINT = t2.Allocation(3e9, 7e10, 20.0)
 NAN, INF = float("nan"), float("inf")
-
-
-@pytest.fixture
-def untyped():
-    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def fails(error, call):

@@ -3,19 +3,10 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
 import t2jax as t2
-
-
-@pytest.fixture
-def untyped():
-    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_training():

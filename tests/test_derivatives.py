@@ -250,3 +250,19 @@ def test_failed_lanes_do_not_poison_derivatives():
     whole = FORWARD(POINTS[:3])
     np.testing.assert_array_equal(found[[0, 2]], whole[[0, 2]])
     assert np.all(np.isfinite(found[[0, 2]]))
+
+
+@pytest.mark.slow
+def test_without_jit_as_with_it():
+    """Outside `jit` one problem and its derivative compile in a hurry, and differences serve the search."""
+    law = t2.T2Loss(t2.Chinchilla(**p.BESIROGLU), 1.0, 0.3)
+
+    def log_params(log_queries):
+        serve = t2.InferenceFLOPs(queries=jnp.exp(log_queries), output_tokens=500)
+        limits = [t2.TrainingFLOPs() <= 1e23, serve <= 1e23]
+        return jnp.log(t2.minimize(law, limits).allocation.params)
+
+    at = jnp.log(1e9)
+    expected = jax.jit(jax.grad(log_params), compiler_options=p.QUICK)(at)
+    assert float(jax.grad(log_params)(at)) == pytest.approx(float(expected), rel=1e-9)
+    assert float(jax.jacfwd(log_params)(at)) == pytest.approx(float(expected), rel=1e-9)

@@ -6,7 +6,6 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import mpmath as mp
 import numpy as np
 import pytest
@@ -27,14 +26,6 @@ LAWS = {
     ),
 }
 ALL = pytest.mark.parametrize("name", LAWS)
-
-
-@pytest.fixture
-def untyped():
-    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def exact(name, n, d):

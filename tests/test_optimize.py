@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.export
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import problems as p
 import pytest
@@ -26,14 +25,6 @@ CHINCHILLA = p.Batched(p.chinchilla)
 WHOLE = p.Batched(functools.partial(p.one_budget, integer_samples=True))
 PRECISIONS = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 TOLERANCE = {np.float64: 1e-8, np.float32: 1e-3}
-
-
-@pytest.fixture
-def untyped():
-    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def at(solution):

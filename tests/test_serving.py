@@ -6,21 +6,11 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
 import t2jax as t2
-
-
-@pytest.fixture
-def untyped():
-    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
 
 F, BW = 312e12, 2e12
 CARD = t2.Hardware("card", peak_flops={"bf16": F}, memory_bytes=80e9, bandwidth=BW, power_watts=400.0)

@@ -5,7 +5,6 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import mpmath as mp
 import numpy as np
 import pytest
@@ -22,14 +21,6 @@ THETAS = {
     "mean below one": (0.9, 2.0, 0.7, -0.5, 1.0),
     "spread the same everywhere": (1.2, 5.0, 0.4, 0.5, 0.0),
 }
-
-
-@pytest.fixture
-def untyped():
-    """As users run it, without the run-time type checks of the tests, so that the library's own messages show."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def points(size=40, seed=0):

@@ -165,6 +165,13 @@ def test_stopping_by_simulation():
 # Majority vote
 
 
+def _pass_rates(rng, count, top):
+    """a and b of Betas, the first three even, that float32 holds exactly; b up to 10^top."""
+    a, b = 10 ** rng.uniform(-3, 1.7, count), 10 ** rng.uniform(-2, top, count)
+    a[:3] = b[:3]
+    return a.astype(np.float32).astype(float), b.astype(np.float32).astype(float)
+
+
 def _vote(a, b, k):
     """The beta-binomial's probabilities of more than half, and half of those of a tie."""
     a, b, total = mp.mpf(a), mp.mpf(b), mp.mpf(0)
@@ -177,9 +184,7 @@ def _vote(a, b, k):
 @BOTH
 def test_vote_is_the_tail_of_the_beta_binomial(dtype):
     rng = np.random.default_rng(2)
-    a, b = 10 ** rng.uniform(-3, 1.7, 40), 10 ** rng.uniform(-2, 4, 40)
-    a[:3] = b[:3]
-    a, b = a.astype(np.float32).astype(float), b.astype(np.float32).astype(float)
+    a, b = _pass_rates(rng, 40, 4)
     k = np.concatenate([[1, 2, 3, 4], rng.integers(1, 120, 36)])
     expected = np.array([_vote(*row) for row in zip(a, b, k.tolist(), strict=True)])
     found = MajorityVote().prob_solved(BetaPassRate(jnp.asarray(a, dtype), jnp.asarray(b, dtype)), k)
@@ -190,10 +195,7 @@ def test_vote_is_the_tail_of_the_beta_binomial(dtype):
 
 @BOTH
 def test_limit_of_the_vote_is_the_probability_that_the_right_answer_is_the_mode(dtype):
-    rng = np.random.default_rng(3)
-    a, b = 10 ** rng.uniform(-3, 1.7, 60), 10 ** rng.uniform(-2, 2.3, 60)
-    a[:3] = b[:3]
-    a, b = a.astype(np.float32).astype(float), b.astype(np.float32).astype(float)
+    a, b = _pass_rates(np.random.default_rng(3), 60, 2.3)
     expected = [float(mp.betainc(y, x, 0, 0.5, regularized=True)) for x, y in zip(a, b, strict=True)]
     found = MajorityVote().limit(BetaPassRate(jnp.asarray(a, dtype), jnp.asarray(b, dtype)))
     tiny = float(jnp.finfo(dtype).tiny)
@@ -394,3 +396,36 @@ def test_what_is_no_number(make, message):
     with pytest.raises(TypeError) as error:
         make()
     assert str(error.value) == message
+
+
+# As an objective
+
+
+@pytest.mark.slow
+def test_verified_samples_are_an_objective():
+    """N, D, k and the verifier's own cost together, never below a dense grid; derivatives of the optimum go through."""
+    task = t2.published("pythia-gsm8k")
+
+    def of(a, task, verifier):
+        return verifier.prob_solved(task.pass_rates(a.params, a.tokens), a.samples)
+
+    cost = t2.TrainingFLOPs() + t2.InferenceFLOPs(1e9, output_tokens=500) + t2.VerificationFLOPs(1e9, queries=1e9)
+
+    def best(soundness_error, **options):
+        made = functools.partial(of, task=task, verifier=Verifier(0.9, soundness_error))
+        solved = t2.quantity(made, name="solved", probability=True)
+        return solved, t2.maximize(solved, [cost <= 1e24], **options)
+
+    solved, found = best(1e-3)
+    n, k = (x.ravel() for x in np.meshgrid(np.geomspace(1e7, 1e11, 200), np.geomspace(1, 1e5, 200)))
+    left = 1e24 - 2 * n * 1e9 * 500 * k - 1e9 * 1e9 * k
+    kept = left > 0
+    grid = solved(t2.Allocation(n[kept], left[kept] / (6 * n[kept]), k[kept]))
+    assert float(found.value) >= float(jnp.max(grid)) - 1e-12
+    assert float(found.value) == pytest.approx(float(jnp.max(grid)), rel=1e-3)
+    # The envelope theorem: at the optimum only the verifier itself moves the value.
+    slope = jax.grad(lambda s: best(s)[1].value)(1e-3)
+    at = found.allocation
+    direct = jax.grad(lambda s: of(at, task, Verifier(0.9, s)))(1e-3)
+    assert float(slope) == pytest.approx(float(direct), rel=1e-6)
+    assert float(slope) < 0

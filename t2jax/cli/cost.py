@@ -14,6 +14,9 @@ __all__ = ["answer", "cost_text", "lifetime"]
 
 def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
     """The bill as `--json` prints it, and the bill. Raises `UsageError` for what cannot be billed."""
+    task = None if cost.task is None else law_or_task(cost.task)
+    if task is not None and not isinstance(task, t2.T2Accuracy):
+        raise UsageError(f"--task {cost.task} does not say how many tasks are solved: give one of kind T2Accuracy")
     try:
         life = lifetime(
             cost,
@@ -22,16 +25,10 @@ def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
             output_tokens=cost.output_tokens,
             months=cost.months,
         )
-        device = life.training.hardware
-        task = None if cost.task is None else law_or_task(cost.task)
-        if task is not None and not isinstance(task, t2.T2Accuracy):
-            raise UsageError(f"--task {cost.task} does not say how many tasks are solved: give one of kind T2Accuracy")
-        allocation = t2.Allocation(cost.params, cost.tokens, cost.samples)
-        bill = life.bill(allocation, task)
-    except UsageError:
-        raise
+        bill = life.bill(t2.Allocation(cost.params, cost.tokens, cost.samples), task)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    device = life.training.hardware
     said = {
         "inputs": {name: getattr(cost, name) for name in cost.__dataclass_fields__ if name != "json"},
         "hardware": {"name": device.name, "source": device.source},
