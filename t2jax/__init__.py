@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from t2jax.architecture import FixedShape, ShapeLaw
     from t2jax.costs import EquivalentFLOPs, InferenceFLOPs, TrainingFLOPs
     from t2jax.custom import quantity
+    from t2jax.datasets import NoDataError, dataset, list_datasets
     from t2jax.fitting import (
         BetaBinomial,
         Fit,
@@ -53,6 +54,7 @@ _HOME = {
     "t2jax.architecture": ("FixedShape", "ShapeLaw"),
     "t2jax.costs": ("EquivalentFLOPs", "InferenceFLOPs", "TrainingFLOPs"),
     "t2jax.custom": ("quantity",),
+    "t2jax.datasets": ("NoDataError", "dataset", "list_datasets"),
     "t2jax.fitting": (
         "BetaBinomial",
         "Fit",
@@ -110,6 +112,7 @@ __all__ = [
     "LeastSquares",
     "Lifetime",
     "MajorityVote",
+    "NoDataError",
     "NoSolutionError",
     "Overtraining",
     "PerSolvedTask",
@@ -132,6 +135,7 @@ __all__ = [
     "break_even_tokens",
     "capacity_floor",
     "compute_overhead",
+    "dataset",
     "envelope",
     "fit",
     "grid",
@@ -140,6 +144,7 @@ __all__ = [
     "inference_factor",
     "isoflop",
     "list_accelerators",
+    "list_datasets",
     "list_published",
     "maximize",
     "minimize",

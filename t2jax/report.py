@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["aligned", "human"]
+__all__ = ["aligned", "columns_of_text", "human"]
 
 _UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
@@ -39,3 +39,13 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
         cells = [cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(row)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def columns_of_text(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows of as many cells each as lines with straight columns: left, but for the columns `right`."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        pairs = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in pairs))
+    return "\n".join(line.rstrip() for line in lines)
