@@ -3,6 +3,7 @@
 Every law is a quantity, and for all of them log L is convex in (log N, log D).
 """
 
+import abc
 from typing import Any
 
 import equinox as eqx
@@ -11,14 +12,23 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity
+from t2jax.display import Displayed, Grid
+from t2jax.equations import Equation, Say, law_parts
 from t2jax.powers import PowerTerm, log_of_sum
 from t2jax.provenance import Provenance
 
 __all__ = ["Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "LossLaw", "Overtraining"]
 
 
-class LossLaw(Quantity):
-    """A quantity that depends on N and D alone and is a loss in nats per token."""
+class LossLaw(Displayed, Quantity):
+    """A quantity that depends on N and D alone and is a loss in nats per token. It prints as its equation."""
+
+    @abc.abstractmethod
+    def equation(self, say: Say) -> Equation:
+        """The law in symbols, where `say` gives what stands for each coefficient."""
+
+    def _parts(self) -> list[str | Grid]:
+        return law_parts(self)
 
     def loss(self, params: Any, tokens: Any) -> Float[Array, "..."]:
         """L(N, D) in nats per token; `params` and `tokens` are numbers or arrays of shapes that broadcast."""
@@ -52,6 +62,10 @@ class Chinchilla(LossLaw):
         self.beta = validate.positive("beta", beta)
         self.provenance = provenance
 
+    def equation(self, say: Say) -> Equation:
+        E, A, B, alpha, beta = say(self, "E", "A", "B", "alpha", "beta")
+        return Equation("L(N, D)", f"{E} + {A}/N^{alpha} + {B}/D^{beta}", "nats per token")
+
     def score(self, log: Any) -> Float[Array, "..."]:
         return log_of_sum(self.power_terms(), log)
 
@@ -83,6 +97,11 @@ class Kaplan(LossLaw):
         self.alpha_D = validate.positive("alpha_D", alpha_D)
         self.provenance = provenance
 
+    def equation(self, say: Say) -> Equation:
+        N_c, D_c, alpha_N, alpha_D = say(self, "N_c", "D_c", "alpha_N", "alpha_D")
+        right = f"[({N_c}/N)^({alpha_N}/{alpha_D}) + {D_c}/D]^{alpha_D}"
+        return Equation("L(N, D)", right, "nats per token")
+
     def score(self, log: Any) -> Float[Array, "..."]:
         of_params = self.alpha_N / self.alpha_D * (jnp.log(self.N_c) - log.params)
         return self.alpha_D * jnp.logaddexp(of_params, jnp.log(self.D_c) - log.tokens)
@@ -108,6 +127,11 @@ class Overtraining(LossLaw):
         self.eta = validate.positive("eta", eta)
         self.provenance = provenance
 
+    def equation(self, say: Say) -> Equation:
+        E, a, b, eta = say(self, "E", "a", "b", "eta")
+        of_compute = (("M", "D/N, tokens per parameter"), ("C", "6·N·D, training FLOPs"))
+        return Equation("L(N, D)", f"{E} + ({a}·M^{eta} + {b}/M^{eta})/C^{eta}", "nats per token", of_compute)
+
     def score(self, log: Any) -> Float[Array, "..."]:
         return log_of_sum(self.power_terms(), log)
 
@@ -118,7 +142,7 @@ class Overtraining(LossLaw):
         return PowerTerm(self.E, 0.0, {}), of_params, PowerTerm(self.b, six, {"tokens": power})
 
 
-class ErrorFromLoss(eqx.Module):
+class ErrorFromLoss(Displayed, eqx.Module):
     """Mean top-1 error of downstream tasks from loss: Err(L) = ε − κ·exp(−γ·L) (Gadre et al. 2024, eq. 5).
 
     epsilon: the error at chance, in (0, 1). kappa, gamma: > 0.
@@ -134,6 +158,15 @@ class ErrorFromLoss(eqx.Module):
         self.kappa = validate.positive("kappa", kappa)
         self.gamma = validate.positive("gamma", gamma)
         self.provenance = provenance
+
+    def equation(self, say: Say) -> Equation:
+        """The law in symbols, where `say` gives what stands for each coefficient."""
+        epsilon, kappa, gamma = say(self, "epsilon", "kappa", "gamma")
+        meaning = (("Err", "mean top-1 error"), ("L", "loss, nats per token"))
+        return Equation("Err(L)", f"{epsilon} − {kappa}·exp(−{gamma}·L)", "", meaning)
+
+    def _parts(self) -> list[str | Grid]:
+        return law_parts(self)
 
     def __call__(self, loss_nats: Float[Array, "..."]) -> Float[Array, "..."]:
         """Error in [0, 1] at a loss in nats per token; broadcasts. Increasing in the loss."""
@@ -164,6 +197,16 @@ class DataConstrained(LossLaw):
         self.R_D = validate.positive("R_D", R_D)
         self.R_N = validate.positive("R_N", R_N)
         self.provenance = provenance
+
+    def equation(self, say: Say) -> Equation:
+        unique, R_D, R_N = say(self, "unique_tokens", "R_D", "R_N")
+        effective = (
+            ("D′", f"U + U·{R_D}·(1 − exp(−(D/U − 1)/{R_D})), effective tokens; U = min(D, {unique})"),
+            ("N′", f"V + V·{R_N}·(1 − exp(−(N/V − 1)/{R_N})), effective parameters; V = min(N, N_opt(U))"),
+            ("N_opt(U)", "the size for which U tokens are compute-optimal"),
+        )
+        inner = self.law.equation(say)
+        return Equation("L(N, D)", inner.right.replace("/N", "/N′").replace("/D", "/D′"), inner.unit, effective)
 
     def score(self, log: Any) -> Float[Array, "..."]:
         law = self.law

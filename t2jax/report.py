@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["aligned", "columns_of_text", "human"]
+__all__ = ["aligned", "human"]
 
 _UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
@@ -30,22 +30,12 @@ def _significant(value: float, digits: int) -> str:
     return f"{value:,.{max(digits - whole, 0)}f}"
 
 
-def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Rows of cells as lines with straight columns; the first column left, the others right."""
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ", left: Sequence[int] = (0,)) -> str:
+    """Rows of cells as lines with straight columns: those of `left` to the left, the others to the right."""
     columns = max((len(row) for row in rows), default=0)
     widths = [max((len(row[i]) for row in rows if i < len(row)), default=0) for i in range(columns)]
     lines = []
     for row in rows:
-        cells = [cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(row)]
+        cells = [cell.ljust(widths[i]) if i in left else cell.rjust(widths[i]) for i, cell in enumerate(row)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
-
-
-def columns_of_text(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Rows of as many cells each as lines with straight columns: left, but for the columns `right`."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        pairs = enumerate(zip(row, widths, strict=True))
-        lines.append("  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in pairs))
-    return "\n".join(line.rstrip() for line in lines)

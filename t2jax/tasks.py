@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity, Scale
+from t2jax.display import Displayed, Grid
+from t2jax.equations import Equation, Say, equation_of, law_parts, minus, plus
 from t2jax.fusion import once
 from t2jax.logs import log_sum
 from t2jax.passk import BetaPassRate
@@ -19,7 +21,7 @@ from t2jax.special import log_failure, log_odds_of_pass
 __all__ = ["T2Accuracy", "T2Loss"]
 
 
-class T2Loss(Quantity):
+class T2Loss(Displayed, Quantity):
     """Approach 1: E_i[−log pass@k_i] ≈ L(N, D, k) = L(N, D) + G/k^γ, in nats.
 
     law: the loss law of N and D. G, gamma: > 0; at k = 1 the irreducible part is E + G.
@@ -37,6 +39,14 @@ class T2Loss(Quantity):
         self.gamma = validate.positive("gamma", gamma)
         self.provenance = provenance
 
+    def equation(self, say: Say) -> Equation:
+        """The law in symbols, where `say` gives what stands for each coefficient."""
+        inner, (G, gamma) = equation_of(self.law, say), say(self, "G", "gamma")
+        return Equation("L(N, D, k)", f"{inner.right} + {G}/k^{gamma}", "nats", inner.where)
+
+    def _parts(self) -> list[str | Grid]:
+        return law_parts(self)
+
     def score(self, log: Any) -> Float[Array, "..."]:
         return log_sum((1.0, self.law.log_value(log)), (self.G, -self.gamma * log.samples))
 
@@ -49,7 +59,7 @@ class T2Loss(Quantity):
         return max(Curvature.CONVEX, self.law.curvature)
 
 
-class T2Accuracy(Quantity):
+class T2Accuracy(Displayed, Quantity):
     """Approach 2: pass@k(N, D, k) of problems whose pass rates follow Beta(μν, (1−μ)ν), from the loss L(N, D).
 
     μ = θ2 / (1 + exp(θ1·(L − θ0))), ν = exp(θ3 + θ4·L), pass@k = 1 − B(a, b+k)/B(a, b), a = μν, b = (1−μ)ν.
@@ -93,6 +103,21 @@ class T2Accuracy(Quantity):
     def pass_rates(self, params: Any, tokens: Any) -> BetaPassRate:
         """The distribution of single-sample pass rates over problems at N parameters and D tokens."""
         return BetaPassRate(*self.beta_at(jax.tree.map(jnp.log, Allocation(params, tokens))))
+
+    def equation(self, say: Say) -> Equation:
+        """The law in symbols, where `say` gives what stands for each coefficient."""
+        inner, theta = equation_of(self.law, say), say(self, "theta")
+        of_loss = (
+            ("a", "μ·ν"),
+            ("b", "(1 − μ)·ν"),
+            ("μ", f"{theta[2]}/(1 + exp({theta[1]}·(L {minus(theta[0])}))), mean pass rate"),
+            ("ν", f"exp({theta[3]} {plus(theta[4])}·L)"),
+            ("L", f"{inner.right}, {inner.unit}"),
+        )
+        return Equation("pass@k(N, D, k)", "1 − B(a, b + k)/B(a, b)", "", (*of_loss, *inner.where))
+
+    def _parts(self) -> list[str | Grid]:
+        return law_parts(self)
 
     def score(self, log: Any) -> Float[Array, "..."]:
         log_a, log_b = once(self._log_beta(log))

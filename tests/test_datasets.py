@@ -2,7 +2,9 @@
 
 import hashlib
 import http.server
+import os
 import statistics
+import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -307,3 +309,11 @@ def test_every_pinned_file_has_a_whole_hash_and_commit():
         assert (len(file.commit), len(file.sha256)) == (40, 64)
         assert int(file.commit, 16)
         assert int(file.sha256, 16)
+
+
+def test_a_local_copy_loads_neither_jax_nor_what_fetches(shared):
+    script = "import sys, t2jax; t2jax.list_datasets(); t2jax.dataset('pythia_checkpoints')\n"
+    script += "print([name for name in ('jax', 'pooch', 'pyarrow') if name in sys.modules])"
+    clean = os.environ | {"T2JAX_DATA": str(shared / "data")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=clean)
+    assert done.stdout == "[]\n", done.stderr

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pages import same
 
 import t2jax as t2
 from t2jax.fitting import BetaBinomial, Fit, Huber, LeastAbsoluteDeviations, LeastSquares, fit
@@ -57,6 +58,13 @@ Chinchilla fitted to runs.csv, 4 rows, least squares: solved
     7.2e+18 – 7.2e+18     1  -0.0038            0.0038  -0.0038
     1.6e+20 – 1.6e+20     1  -0.0066            0.0066  -0.0066
     6.0e+22 – 6.0e+22     1  -0.0083            0.0083  -0.0083"""
+
+
+def test_html_of_a_fit_says_the_same(found):
+    coefficients, residuals = same(found).tables
+    assert [row[0] for row in coefficients] == ["", *found.names]
+    assert coefficients[1][1] in str(found)
+    assert [row[1] for row in residuals] == ["rows", "8", "7", "7", "7", "7"]
 
 
 def test_predict_is_the_model(found):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from t2jax.report import columns_of_text
+from t2jax.display import Displayed, Grid
 
 __all__ = ["CATALOGUE", "Catalogue", "Entry", "File", "list_datasets"]
 
@@ -35,15 +35,16 @@ class Entry:
     files: tuple[File, ...] = ()
 
 
-class Catalogue(tuple[Entry, ...]):
+class Catalogue(Displayed, tuple[Entry, ...]):
     """The data sets, which print as an aligned table."""
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Grid]:
         lines = [("name", "rows", "a row is", "source", "licence")]
         lines += [(one.name, f"{one.rows:,}", one.about, one.citation, one.licence) for one in self]
-        return columns_of_text(lines, right=(1,))
+        return [Grid(lines, header=True, left=(0, 2, 3, 4), indent="")]
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def list_datasets() -> Catalogue:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from t2jax.datasets.catalogue import Entry
-from t2jax.report import aligned, human
+from t2jax.display import Displayed, Grid
+from t2jax.report import human
 
 __all__ = ["Dataset", "from_csv"]
 
 
-class Dataset(Mapping[str, np.ndarray]):
+class Dataset(Displayed, Mapping[str, np.ndarray]):
     """Columns by name, read-only: numbers as float64 (NaN where a cell is empty), text as strings. `fit` takes it.
 
     about: what it is, its source and licence, one entry of `list_datasets()`. rows: how many.
@@ -73,15 +74,17 @@ class Dataset(Mapping[str, np.ndarray]):
         added = {name: np.asarray(other[name])[found] for name in other if name not in self}
         return Dataset({**self, **added}, self.about)
 
-    def __str__(self) -> str:
-        shown = range(min(self.rows, 5))
-        lines = [list(self), *([_cell(column[i]) for column in self.values()] for i in shown)]
+    def _parts(self) -> list[str | Grid]:
+        texts = tuple(i for i, column in enumerate(self.values()) if column.dtype.kind == "U")
+        rows = [[_cell(column[i]) for column in self.values()] for i in range(min(self.rows, 5))]
         more = [f"  … {self.rows - 5:,} more rows"] if self.rows > 5 else []
         entry = self.about
         source = f"  {entry.citation}; licence: {entry.licence}"
-        return "\n".join([f"{entry.name}: {self.rows:,} rows, each {entry.about}", source, aligned(lines), *more])
+        head = f"{entry.name}: {self.rows:,} rows, each {entry.about}"
+        return [head, source, Grid([list(self), *rows], header=True, left=texts), *more]
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def from_csv(path: Path, about: Entry) -> Dataset:

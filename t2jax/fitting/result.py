@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax.allocation import Allocation
+from t2jax.display import Displayed, Grid
 from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf
 from t2jax.fitting.estimators import Estimator
 from t2jax.fitting.families import log_prediction
 from t2jax.fitting.search import Problem, Progress, descend_all, narrowing
 from t2jax.fitting.table import Table
 from t2jax.passk import BetaPassRate
-from t2jax.report import aligned, human
+from t2jax.report import human
 
 __all__ = ["Fit", "Run", "Settings"]
 
@@ -47,7 +48,7 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Displayed):
     """A model fitted to data.
 
     model: with the fitted coefficients, in JAX's precision of the caller. names, values: all its coefficients, float64;
@@ -191,10 +192,8 @@ class Fit:
             raise ValueError(f"cannot {purpose} a fit that was read from a file: its data are not there")
         return self.run
 
-    def __str__(self) -> str:
-        return "\n".join(
-            [*_heading(self), *_coefficient_table(self), *_quality(self), *_residual_table(self), *_notes(self)]
-        )
+    def _parts(self) -> list[str | Grid]:
+        return [*_heading(self), _coefficient_table(self), *_quality(self), *_residual_table(self), *_notes(self)]
 
 
 def _coefficients(coordinates: Coordinates, z: np.ndarray) -> list[Any]:
@@ -205,7 +204,7 @@ def _heading(fit: Fit) -> list[str]:
     return [f"{type(fit.model).__name__} fitted to {fit.source}, {fit.rows:,} rows, {fit.estimator}: {fit.status}"]
 
 
-def _coefficient_table(fit: Fit) -> list[str]:
+def _coefficient_table(fit: Fit) -> Grid:
     errors, intervals = fit.standard_errors, fit.interval(0.9)
     lines = [["", "value", "standard error", "90 % interval"]]
     for name, value in fit.coefficients.items():
@@ -219,7 +218,7 @@ def _coefficient_table(fit: Fit) -> list[str]:
         else:
             low, high = intervals[name]
             lines.append([name, human(value, 5), human(errors[name], 3), f"{human(low, 4)} – {human(high, 4)}"])
-    return [aligned(lines)]
+    return Grid(lines, header=True)
 
 
 def _quality(fit: Fit) -> list[str]:
@@ -228,7 +227,7 @@ def _quality(fit: Fit) -> list[str]:
     return [f"  objective {fit.objective:.7g}; {tried}{likelihood}"]
 
 
-def _residual_table(fit: Fit) -> list[str]:
+def _residual_table(fit: Fit) -> list[str | Grid]:
     """Residuals by fifths of the rows, from the least compute to the most."""
     if fit.run is None or not len(fit.residuals):
         return []
@@ -250,7 +249,7 @@ def _residual_table(fit: Fit) -> list[str]:
     worst = int(np.argmax(np.abs(r)))
     return [
         f"  residuals {unit} (observed − predicted); the largest is at {table.where(worst)}",
-        aligned(lines, "    "),
+        Grid(lines, header=True, indent="    "),
     ]
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from t2jax.allocation import Allocation, Scale
+from t2jax.display import Displayed, Grid
 from t2jax.provenance import Provenance
-from t2jax.report import aligned, human
+from t2jax.report import human
 
 __all__ = ["NoSolutionError", "Solution", "Status"]
 
@@ -37,7 +38,7 @@ class NoSolutionError(RuntimeError):
         self.solution = solution
 
 
-class Solution(eqx.Module):
+class Solution(Displayed, eqx.Module):
     """The optimum of a problem, or of a batch of them (then every array has the batch's leading axes).
 
     allocation: the decision, N, D, k. value: the objective there, in its own unit.
@@ -104,16 +105,13 @@ class Solution(eqx.Module):
     def _sense(self) -> str:
         return "maximum" if self.maximised else "minimum"
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Grid]:
         if isinstance(self.value, jax.core.Tracer):
-            return f"Solution({self._sense} of {self.objective_label}, traced)"
+            return [f"Solution({self._sense} of {self.objective_label}, traced)"]
         shape = np.shape(self.value)
         if shape:
             count, solved = int(np.prod(shape)), int(np.sum(np.asarray(self.ok)))
-            return f"{count:,} solutions of shape {shape} for {self.objective_label}: {solved:,} solved"
-        return "\n".join(self._lines())
-
-    def _lines(self) -> list[str]:
+            return [f"{count:,} solutions of shape {shape} for {self.objective_label}: {solved:,} solved"]
         rows = [[self.objective_label, _number(self.value)]]
         if isinstance(self.allocation, Allocation):
             a = self.allocation
@@ -125,7 +123,7 @@ class Solution(eqx.Module):
         else:
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
                 rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
-        text = [f"{self._sense} of {self.objective_label}: {self.reason}", aligned(rows)]
+        parts: list[str | Grid] = [f"{self._sense} of {self.objective_label}: {self.reason}", Grid(rows)]
         if self.constraint_labels:
             header = ["constraint", "limit", "slack", "d value / d log limit"]
             table = [
@@ -139,9 +137,8 @@ class Solution(eqx.Module):
                     self.constraint_labels, self.limits, self.slacks, self.shadow_prices, strict=True
                 )
             ]
-            text.append(aligned([header, *table]))
-        text += [f"  note: {sentence}" for sentence in self.extrapolations]
-        return text
+            parts.append(Grid([header, *table], header=True))
+        return [*parts, *(f"  note: {sentence}" for sentence in self.extrapolations)]
 
 
 def _number(value: Any) -> str:
