@@ -180,6 +180,20 @@ def test_columns_are_numbers_or_text_and_read_only(small):
         small["size"]
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("model,step\na,1\nb\n", "line 3: has 1 cell, the header has 2"),
+        ("model,step\n", "no rows"),
+        ("", "no rows"),
+    ],
+)
+def test_a_broken_local_copy_is_met(small, tmp_path, text, fault):
+    (tmp_path / "pythia_checkpoints.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"pythia_checkpoints.csv.*{fault}"):
+        t2.dataset("pythia_checkpoints")
+
+
 def test_rows_are_chosen_by_value_or_mask(small):
     assert small.where(model="a", step=2).rows == 1
     assert small.take(small["step"] == 1)["model"].tolist() == ["a", "b"]
