@@ -53,10 +53,50 @@ class Dataset(Displayed, Mapping[str, np.ndarray]):
             kept &= self[name] == value
             if not kept.any():
                 known = ", ".join(map(str, np.unique(self[name])[:12]))
+                raise ValueError(f"no row of {self.about.name} has {name} = {value!r}; it holds {known}")
+        return self.take(kept)
+
+    def join(self, other: Mapping[str, Any], on: Sequence[str]) -> "Dataset":
+        """Each row with the columns of the row of `other` that is equal to it in the columns `on`.
+
+        `counts.join(t2.dataset("pythia_checkpoints"), on=("model", "step"))` says how large each model is.
+        Raises ValueError where `other` has no such row, or more than one.
+        """
+        place: dict[tuple[Any, ...], int] = {}
+        for i, key in enumerate(zip(*(np.asarray(other[name]).tolist() for name in on), strict=True)):
+            if place.setdefault(key, i) != i:
+                raise ValueError(f"more than one row to join has {_said(on, key)}")
+        keys = list(zip(*(self[name].tolist() for name in on), strict=True))
+        for key in keys:
+            if key not in place:
+                raise ValueError(f"no row to join has {_said(on, key)}")
+        found = np.array([place[key] for key in keys])
+        added = {name: np.asarray(other[name])[found] for name in other if name not in self}
+        return Dataset({**self, **added}, self.about)
+
+    def _parts(self) -> list[str | Grid]:
+        texts = tuple(i for i, column in enumerate(self.values()) if column.dtype.kind == "U")
+        rows = [[_cell(column[i]) for column in self.values()] for i in range(min(self.rows, 5))]
+        more = [f"  … {self.rows - 5:,} more rows"] if self.rows > 5 else []
+        entry = self.about
+        source = f"  {entry.citation}; licence: {entry.licence}"
+        head = f"{entry.name}: {self.rows:,} rows, each {entry.about}"
+        return [head, source, Grid([list(self), *rows], header=True, left=texts), *more]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def from_csv(path: Path, about: Entry) -> Dataset:
+    """Every column of a .csv file with a header. Raises ValueError with the line that has too few or too many cells."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        header, rows = next(reader, []), []
+        for row in reader:
+            if len(row) != len(header):
                 cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
                 raise ValueError(f"{path}, line {reader.line_num}: has {cells}, the header has {len(header)}")
             rows.append(row)
-
     if not rows:
         raise ValueError(f"{path} has no rows")
     return Dataset({name: _typed(column) for name, column in zip(header, zip(*rows, strict=True), strict=True)}, about)
