@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from t2jax import plot
     from t2jax.allocation import Allocation, Quantity, params, samples, tokens
     from t2jax.architecture import FixedShape, ShapeLaw
     from t2jax.costs import EquivalentFLOPs, InferenceFLOPs, TrainingFLOPs
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
     from t2jax.lifetime import Lifetime, PerSolvedTask, Training
     from t2jax.literature import list_published, published
+    from t2jax.models import known_models
     from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
     from t2jax.passk import BetaPassRate, pass_at_k
     from t2jax.portfolio import Portfolio, Workload
@@ -76,6 +78,7 @@ _HOME = {
     "t2jax.portfolio": ("Portfolio", "Workload"),
     "t2jax.lifetime": ("Lifetime", "PerSolvedTask", "Training"),
     "t2jax.literature": ("list_published", "published"),
+    "t2jax.models": ("known_models",),
     "t2jax.serving": ("Serving",),
     "t2jax.rules": (
         "break_even_tokens",
@@ -143,6 +146,7 @@ __all__ = [
     "inference_aware_optimum",
     "inference_factor",
     "isoflop",
+    "known_models",
     "list_accelerators",
     "list_datasets",
     "list_published",
@@ -163,6 +167,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":  # a module, and not in __all__: `from t2jax import *` must not need matplotlib
+        return importlib.import_module("t2jax.plot")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 't2jax' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)
@@ -171,4 +177,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "plot"})

@@ -1,0 +1,153 @@
+"""Loss or pass@k over (N, D): what a budget can buy, where the optimum is, and where known models are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from t2jax.allocation import Allocation, Constraint, Quantity, Scale
+from t2jax.optimize import Solution
+from t2jax.plot.labels import Labels
+from t2jax.plot.reading import along, points_of, quality_title, solution
+from t2jax.plot.style import INK, axes_for, finish, log_axis, look, pale, short
+
+__all__ = ["plane"]
+
+_GRID = 161
+_LEVELS = 11
+
+
+def plane(
+    quality: Quantity,
+    *,
+    params: tuple[float, float] = (1e7, 1e12),
+    tokens: tuple[float, float] = (1e9, 1e14),
+    samples: float = 1.0,
+    budgets: Sequence[Constraint] = (),
+    models: Any = None,
+    optimum: Solution | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A map of loss or pass@k over parameters and training tokens, at a fixed number of samples per query.
+
+    quality: a loss law, a task, or any other quantity of (N, D, k). params, tokens: the ends of the axes. samples: k.
+    budgets: constraints such as `train + serve <= 1e24`; the line of each is where N and D use its limit up at these
+    samples. models: points with a name, `known_models()` or some of its rows, or a mapping name → (N, D).
+    optimum: a `Solution`, drawn as a star; of a batch of shape (n,) a path. Its own k is that of the lines only if
+    `samples` is. ax: as elsewhere; a colour bar takes some of its room.
+
+    Returns the axes. Raises ValueError or TypeError for what is none of these.
+    """
+    if not isinstance(quality, Quantity):
+        raise TypeError(f"quality must be a quantity such as a law or a task, got {type(quality).__name__}")
+    ends = [_ends(name, given) for name, given in (("params", params), ("tokens", tokens))]
+    if not along("samples", [samples])[0] >= 1:
+        raise ValueError(f"samples must be at least 1, got {samples!r}")
+    lines = _checked_budgets(budgets)
+    points = [] if models is None else points_of(models)
+    best = None if optimum is None else _star(optimum)
+
+    N, D = np.meshgrid(*(np.geomspace(*pair, _GRID) for pair in ends))
+    values = _over(quality, N, D, samples)
+    ax = axes_for(ax)
+    log_axis(ax.xaxis)
+    log_axis(ax.yaxis)
+    levels = _levels(values, quality.scale)
+    of_loss = "cividis_r" if quality.scale is Scale.LOG else "cividis"  # the better, the lighter
+    filled = ax.contourf(N, D, values, levels, cmap=pale(of_loss), extend="both")
+    ax.contour(N, D, values, levels, colors="white", linewidths=0.6)
+    bar = ax.figure.colorbar(filled, ax=ax, ticks=levels, format=lambda value, _: short(value), pad=0.02)
+    bar.set_label(quality_title(quality.label, quality.scale), size=12)
+    bar.ax.tick_params(labelsize=10)
+
+    names = Labels(ax)
+    if best is not None:
+        ax.plot(*best[:2], color=INK, marker="*", markersize=17, markerfacecolor="#F0E442", linewidth=1.2, zorder=5)
+        if len(best[0]) == 1:
+            names.add(_of_optimum(*(one[0] for one in best)), best[0][0], best[1][0], fontsize=10, fontweight="bold")
+    for name, n, d in points:
+        ax.plot([n], [d], color=INK, marker="o", markersize=4, linestyle="none", zorder=3)
+        names.add(name, n, d)
+    handles = []
+    for i, budget in enumerate(lines):
+        style = look(i)
+        over = _over_limit(budget, N, D, samples)
+        if over.min() < 0 < over.max():
+            ax.contour(N, D, over, [0.0], colors=[style.colour], linestyles=[style.line], linewidths=2, zorder=2)
+        handles.append(Line2D([], [], color=style.colour, linestyle=style.line, linewidth=2, label=_named(budget)))
+    ax.set(xlim=ends[0], ylim=ends[1])
+    finish(ax, "parameters N", "training tokens D")
+    ax.grid(False)
+    if handles:
+        ax.legend(handles=handles, fontsize=10, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
+    return ax
+
+
+def _over(quality: Quantity, N: np.ndarray, D: np.ndarray, samples: float) -> np.ndarray:
+    """A quantity at every point, one by one for the quantity, so that anybody's own function works, too."""
+    where = Allocation(N.ravel(), D.ravel(), np.full(N.size, samples))
+    return np.asarray(jax.vmap(quality.__call__)(where), dtype=np.float64).reshape(N.shape)
+
+
+def _over_limit(budget: Constraint, N: np.ndarray, D: np.ndarray, samples: float) -> np.ndarray:
+    """Below 0 where N and D are within the limit."""
+    where = Allocation(np.log(N.ravel()) * 0 + N.ravel(), D.ravel(), np.full(N.size, samples))
+    logs = jax.tree.map(jax.numpy.log, where)
+    return np.asarray(jax.vmap(budget.violation)(logs), dtype=np.float64).reshape(N.shape)
+
+
+def _levels(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """About a dozen short numbers that cut the map into areas of like size."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        raise ValueError("quality is NaN or infinite all over the plane")
+    at = np.quantile(known, np.linspace(0.02, 0.98, _LEVELS))
+    for digits in (2, 3, 4, 6):
+        levels = np.unique([float(f"{one:.{digits - 1}e}") for one in at])
+        if len(levels) >= _LEVELS - 3:
+            break
+    if len(levels) < 2:
+        raise ValueError(f"quality is the same all over the plane, {known[0]:g}")
+    return levels
+
+
+def _star(optimum: Solution) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    found = solution("optimum", optimum, np.shape(optimum.value) if np.ndim(optimum.value) < 2 else ())
+    ok = np.atleast_1d(np.asarray(found.ok))
+    a = found.allocation
+    parts = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (a.params, a.tokens, a.samples)]
+    if parts[2].shape != ok.shape:
+        raise ValueError("optimum has one k for each task: draw it without")
+    if not ok.any():
+        raise ValueError("optimum has no solution to draw: see its status")
+    N, D, k = (np.where(ok, one, np.nan) for one in parts)
+    return N, D, k
+
+
+def _of_optimum(params: float, tokens: float, samples: float) -> str:
+    sampled = f", k {short(float(f'{samples:.3g}'))}" if samples > 1 else ""
+    return f"N {short(float(f'{params:.3g}'))}, D {short(float(f'{tokens:.3g}'))}{sampled}"
+
+
+def _named(budget: Constraint) -> str:
+    return f"{budget.quantity.label} {'≤' if budget.upper else '≥'} {short(float(f'{float(budget.limit):.4g}'))}"
+
+
+def _checked_budgets(budgets: Any) -> list[Constraint]:
+    given = [budgets] if isinstance(budgets, Constraint) else list(budgets)
+    for one in given:
+        if not isinstance(one, Constraint):
+            raise TypeError(f"budgets must be constraints such as TrainingFLOPs() <= 1e24, got {one!r}")
+        if np.ndim(one.limit):
+            raise ValueError(f"each of budgets must have one limit, got an array of shape {np.shape(one.limit)}")
+    return given
+
+
+def _ends(name: str, given: Any) -> tuple[float, float]:
+    pair = along(name, given)
+    if len(pair) != 2 or not pair[0] < pair[1]:
+        raise ValueError(f"{name} must be (low, high), got {given!r}")
+    return float(pair[0]), float(pair[1])
