@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from t2jax import plot
+    from t2jax import plot as plot
     from t2jax.allocation import Allocation, Quantity, params, samples, tokens
     from t2jax.architecture import FixedShape, ShapeLaw
     from t2jax.costs import EquivalentFLOPs, InferenceFLOPs, TrainingFLOPs

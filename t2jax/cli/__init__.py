@@ -58,12 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _plan(plan: Any) -> int:
     with _float64():
-        if plan.hardware is None:
-            from t2jax.cli.plan import answer
-        else:
-            from t2jax.cli.money import answer
+        from t2jax.cli.plan import Problem, answer
 
-        said = {"version": _version(), "command": "plan", **answer(plan)}
+        if plan.hardware is None:
+            problem = Problem.of(plan)
+        else:
+            from t2jax.cli.money import PaidProblem
+
+            problem = PaidProblem.of(plan)
+        said = {"version": _version(), "command": "plan", **answer(problem), "plot": plan.plot}
+        if plan.plot is not None and said["reason"] is None:
+            from t2jax.cli.pictures import draw_plan
+
+            draw_plan(problem, said, plan.plot)
     if plan.json:
         print(json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False))
     elif said["reason"] is None:
@@ -120,6 +127,10 @@ def _frontier(command: Any) -> int:
         from t2jax.cli.frontier import answer, frontier_text
 
         said = answer(command, span)
+        if command.plot is not None and any(row["status"] == "solved" for row in said["rows"]):
+            from t2jax.cli.pictures import draw_frontier
+
+            draw_frontier(said, command.plot)
     _say("frontier", said, as_json=command.json, text=frontier_text)
     return ANSWERED if any(row["status"] == "solved" for row in said["rows"]) else NO_SOLUTION
 

@@ -19,11 +19,11 @@ from t2jax.sweeping.plans import RESULTS, answered
 from t2jax.sweeping.tables import write_table
 from t2jax.tasks import T2Accuracy
 
-__all__ = ["answer", "frontier_text"]
+__all__ = ["TITLES", "answer", "frontier_text"]
 
 _ALL = 40
 """As many rows are shown; of more about half as many, evenly spread."""
-_TITLES = {
+TITLES = {
     "total_flops": "FLOPs",
     "train_flops": "training FLOPs",
     "inference_flops": "inference FLOPs",
@@ -70,6 +70,7 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
         "sources": [f"{source.name}: {source.citation}".rstrip(": ") for source in task.provenances()],
         "rows": plans.select([span.name, *RESULTS]).to_pylist(),
         "out": frontier.out,
+        "plot": frontier.plot,
     }
 
 
@@ -80,7 +81,7 @@ def frontier_text(said: dict[str, Any]) -> str:
     shown = solved
     if len(solved) > _ALL:
         shown = [solved[i] for i in np.linspace(0, len(solved) - 1, _ALL // 2).round().astype(int)]
-    columns = {_TITLES.get(varied, varied): lambda row: _varied(varied, row[varied]) + " "}
+    columns = {TITLES.get(varied, varied): lambda row: _varied(varied, row[varied]) + " "}
     columns["N"] = lambda row: human(row["params"]) + " "
     columns["D"] = lambda row: human(row["tokens"]) + " "
     if said["of"] != "loss_nats":
@@ -111,11 +112,13 @@ def frontier_text(said: dict[str, Any]) -> str:
         if len(shown) < len(solved):
             lines.append(f"  {len(shown)} of {len(solved):,} rows; --out and --json give all")
     for status, first, count in _unsolved(rows):
-        where = f"{_TITLES.get(varied, varied)} {_varied(varied, first[varied])}"
+        where = f"{TITLES.get(varied, varied)} {_varied(varied, first[varied])}"
         begins = f"{count} rows have no solution, for example" if count > 1 else "no solution for"
         lines.append(f"  {begins} {where}: {status.replace('_', ' ')}: {first['reason']}")
     if said["out"] is not None:
         lines.append(f"All {len(rows):,} rows are in {said['out']}")
+    if said["plot"] is not None and solved:
+        lines.append(f"The picture is in {said['plot']}")
     return "\n".join(lines)
 
 

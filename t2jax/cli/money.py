@@ -12,15 +12,10 @@ from t2jax.allocation import Constraint, Quantity
 from t2jax.cli.baseline import Demand, Limits
 from t2jax.cli.cost import lifetime
 from t2jax.cli.options import Plan
-from t2jax.cli.plan import Point, Problem, answer_of
+from t2jax.cli.plan import Point, Problem
 from t2jax.planning.usage import UsageError
 
-__all__ = ["answer"]
-
-
-def answer(plan: Plan) -> dict[str, Any]:
-    """As `plan.answer`, with dollars, seconds and bytes in place of FLOPs. Raises `UsageError`."""
-    return answer_of(_InMoney.of(plan))
+__all__ = ["PaidProblem"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,9 @@ def _fits(life: t2.Lifetime, params: Any, most_seconds: float) -> Any:
 
 
 @dataclass(frozen=True)
-class _InMoney(Problem):
+class PaidProblem(Problem):
+    """With dollars, seconds and bytes in place of FLOPs."""
+
     life: t2.Lifetime
 
     unit: ClassVar[str] = "usd"
@@ -69,7 +66,7 @@ class _InMoney(Problem):
     )
 
     @classmethod
-    def of(cls, plan: Plan) -> "_InMoney":
+    def of(cls, plan: Plan) -> "PaidProblem":
         problem = Problem.of(plan)
         try:
             # One "month" is the whole life: --queries counts all of it.
@@ -91,7 +88,9 @@ class _InMoney(Problem):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        said = {name: getattr(self.plan, name) for name in self.plan.__dataclass_fields__ if name != "json"}
+        said = {
+            name: getattr(self.plan, name) for name in self.plan.__dataclass_fields__ if name not in ("json", "plot")
+        }
         return {**said, "task": self.task_name, "law": self.law_name}
 
     @property

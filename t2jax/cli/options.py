@@ -13,6 +13,7 @@ import tyro
 from t2jax.cli.arguments import Flag, Number, check_typed
 from t2jax.cli.cost_options import DEVICE_NAMES, Cost, Devices, check_devices
 from t2jax.cli.fit_options import Fit
+from t2jax.cli.plot_options import PlotFile, check_plot
 from t2jax.cli.scenario_options import Scenario, given
 from t2jax.cli.sweep_options import Frontier, Sweep
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
@@ -53,7 +54,7 @@ class Plan(Devices, Scenario):
     The object that --json prints has
       version, command, status, reason, inputs (as given), objective (sense, quantity, of, kind, sources,
       unique_tokens), optimum, baselines (chinchilla, one_sample), notes, and prices, a list of
-      (constraint, limit, used, binding, price: d objective / d ln limit).
+      (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the file of the picture.
       The optimum and each baseline have params, tokens, samples, tokens_per_param, overtraining_ratio,
       loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
       total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),
@@ -66,6 +67,8 @@ class Plan(Devices, Scenario):
     """With --hardware: money for training and for serving --queries. A model must fit its replica's memory."""
     max_time_per_token: Number = None
     """With --hardware: seconds between the tokens of an answer, at most."""
+    plot: PlotFile = None
+    """Draw the plan, too: a .png, .pdf or .svg file. Never overwritten."""
     json: Flag = False
     """Print one JSON object, at full precision."""
 
@@ -116,6 +119,7 @@ def checked(plan: Plan) -> Plan:
         if value is not None:
             check_typed(as_option(name), value)
             _refuse(number_fault(name, value, as_option))
+    check_plot(plan.plot)
     if plan.hardware is not None:
         _check_money(plan)
         return plan

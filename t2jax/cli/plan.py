@@ -39,7 +39,7 @@ from t2jax.planning.scenario import (
 from t2jax.planning.usage import UsageError
 from t2jax.tasks import T2Accuracy
 
-__all__ = ["Point", "Problem", "answer", "answer_of"]
+__all__ = ["Point", "Problem", "answer"]
 
 _NO_CAP = 1e38
 """More samples than the optimiser looks at. With it k = 1 is the same compiled problem with another limit."""
@@ -47,16 +47,8 @@ _NO_CAP = 1e38
 Point = tuple[float, float, float]
 
 
-def answer(plan: Plan) -> dict[str, Any]:
-    """Everything there is to say: JSON's types only. `status` is "solved" or says why there is no solution.
-
-    Raises `UsageError` where the options do not make a problem.
-    """
-    return answer_of(Problem.of(plan))
-
-
-def answer_of(problem: "Problem") -> dict[str, Any]:
-    """The same of a problem, whatever it counts its budget in."""
+def answer(problem: "Problem") -> dict[str, Any]:
+    """Everything there is to say: JSON's types only. `status` is "solved" or says why there is no solution."""
     plan = problem.plan
     said: dict[str, Any] = {
         "status": "solved",
@@ -114,6 +106,7 @@ class Problem:
 
     @classmethod
     def of(cls, plan: Plan) -> "Problem":
+        """Raises `UsageError` where the options do not make a problem."""
         task, law, names = _looked_up(plan)
         fitted = fit_of(plan.law or plan.task or DEFAULT_TASK)
         for_task = is_task(task)
@@ -145,7 +138,7 @@ class Problem:
     def inputs(self) -> dict[str, Any]:
         """As given, with the names that were looked up."""
         said = {**asdict(self.plan), "task": self.task_name, "law": self.law_name}
-        return {name: value for name, value in said.items() if name not in ("json", *FOR_MONEY)}
+        return {name: value for name, value in said.items() if name not in ("json", "plot", *FOR_MONEY)}
 
     @property
     def rests_on(self) -> dict[str, Any]:

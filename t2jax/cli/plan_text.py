@@ -7,10 +7,10 @@ from typing import Any
 from t2jax.cli.cost_options import assumed
 from t2jax.report import aligned, human
 
-__all__ = ["flops", "plan_text"]
+__all__ = ["LIMITS", "flops", "plan_text", "shown_baselines"]
 
 _WIDTH = 100
-_LIMITS = {
+LIMITS = {
     "total_flops": "total FLOPs",
     "train_flops": "training FLOPs",
     "inference_flops": "inference FLOPs",
@@ -31,6 +31,8 @@ def plan_text(said: dict[str, Any]) -> str:
     blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
     if "hardware" in said:
         blocks.append("\n".join(assumed(said["inputs"], said["hardware"]["source"])))
+    if said["plot"] is not None:
+        blocks.append(f"The picture is in {said['plot']}")
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -113,14 +115,18 @@ def _of_task(said: dict[str, Any]) -> bool:
 
 
 def _columns(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The allocations to show, by their headings: baselines only where they can differ from the optimum."""
-    found = {("", "optimum"): said["optimum"]}
+    """The allocations to show, by their headings."""
+    heading = {"chinchilla": ("Chinchilla-optimal,", "sampled with the rest"), "one_sample": ("one sample", "(k = 1)")}
+    if not _of_task(said):
+        heading["chinchilla"] = ("", "Chinchilla-optimal")
+    return {("", "optimum"): said["optimum"], **{heading[key]: said["baselines"][key] for key in shown_baselines(said)}}
+
+
+def shown_baselines(said: dict[str, Any]) -> tuple[str, ...]:
+    """Those that can differ from the optimum."""
     if _of_task(said):
-        found["Chinchilla-optimal,", "sampled with the rest"] = said["baselines"]["chinchilla"]
-        found["one sample", "(k = 1)"] = said["baselines"]["one_sample"]
-    elif _serves(said):
-        found["", "Chinchilla-optimal"] = said["baselines"]["chinchilla"]
-    return found
+        return "chinchilla", "one_sample"
+    return ("chinchilla",) if _serves(said) else ()
 
 
 def _serves(said: dict[str, Any]) -> bool:
@@ -276,7 +282,7 @@ def _prices(said: dict[str, Any]) -> str:
         used = "all" if row["binding"] else _percent(row["used"] / row["limit"])
         if name == "target":
             used = "reached" if row["binding"] else shown(row["used"])
-        rows.append([_LIMITS[name], shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
+        rows.append([LIMITS[name], shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
     if len(rows) == 1:
         return ""
     value = _IN_WORDS.get(said["objective"]["quantity"], "value")

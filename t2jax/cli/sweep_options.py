@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from t2jax.cli.arguments import Flag, Number, check_typed, typed, whole
+from t2jax.cli.plot_options import PlotFile, check_plot
 from t2jax.cli.scenario_options import Scenario, given
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number, number_fault
 from t2jax.planning.usage import UsageError
@@ -66,6 +67,8 @@ class Frontier(Scenario):
 
     out: _File = None
     """A .csv, .tsv or .parquet file for every row at full precision. Never overwritten."""
+    plot: PlotFile = None
+    """Draw N, D, k and what is reached against the range: a .png, .pdf or .svg file. Never overwritten."""
     json: Flag = False
     """Print one JSON object, at full precision."""
 
@@ -105,6 +108,7 @@ def checked_frontier(frontier: Frontier) -> Span:
         raise UsageError(fault)
     if frontier.out is not None and Path(frontier.out).suffix.lower() not in (".parquet", ".csv", ".tsv"):
         raise UsageError(f"--out must end in .parquet, .csv or .tsv, got {frontier.out}")
+    check_plot(frontier.plot)
     return span
 
 

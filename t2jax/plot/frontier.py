@@ -10,7 +10,7 @@ from t2jax.allocation import Scale
 from t2jax.optimize import Solution
 from t2jax.plot.labels import Labels
 from t2jax.plot.reading import along, level_in, points_of, shown, solution, title_of
-from t2jax.plot.style import BAND, FAINT, Look, axes_for, finish, human_axis, log_axis, mark, next_look, short
+from t2jax.plot.style import BAND, FAINT, axes_for, finish, human_axis, log_axis, series, short
 
 __all__ = ["frontier", "overtraining"]
 
@@ -49,9 +49,8 @@ def frontier(
         log_axis(ax.yaxis)
     elif plans.objective_scale is Scale.LOG:
         human_axis(ax.yaxis)
-    style = next_look(ax)
     name = label if label is not None or not lines else "optimum"
-    _line(ax, x, y, style, name)
+    style = series(ax, x, y, name)
     if band is not None:
         named = f"{100 * level:g} % interval" + (f", {label}" if label else "")
         ax.fill_between(x, band[0], band[1], color=style.colour, alpha=BAND, linewidth=0, label=named)
@@ -85,23 +84,13 @@ def overtraining(
     ax = axes_for(ax)
     log_axis(ax.xaxis)
     log_axis(ax.yaxis)
-    style = next_look(ax)
-    _line(ax, x, y, style, label)
-    names = Labels(ax, ax.get_yaxis_transform())
+    series(ax, x, y, label)
+    names = Labels.of(ax)
     for name, params, tokens in points:
         ratio = tokens / params / per
         ax.axhline(ratio, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
-        names.add(name, 0.99, ratio)
+        names.add(name, 0.99, ratio, within=ax.get_yaxis_transform())
     return finish(ax, xlabel, f"over-training ratio (D/N) / {short(per)}")
-
-
-def _line(ax: Axes, x: np.ndarray, y: np.ndarray, style: Look, label: str | None) -> None:
-    """With markers where they are few, or where a point has no neighbour that a line could lead to."""
-    there = np.isfinite(y)
-    alone = there & (np.convolve(there, [1, 0, 1], "same") < 1)
-    marked = np.flatnonzero(there if there.sum() <= 12 else alone).tolist()
-    drawn = {"marker": style.marker, "markersize": 5, "markevery": marked} if marked else {}
-    mark(ax.plot(x, y, color=style.colour, linestyle=style.line, linewidth=2, label=label, **drawn)[0])
 
 
 def _band(members: np.ndarray, tails: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from t2jax.allocation import Allocation, Quantity, Scale
 from t2jax.plot.reading import along, quality_title
-from t2jax.plot.style import INK, axes_for, finish, human_axis, log_axis, look, short, show_legend
+from t2jax.plot.style import INK, axes_for, finish, human_axis, log_axis, look, rounded, show_legend
 
 __all__ = ["isoflop"]
 
@@ -47,7 +47,7 @@ def isoflop(law: Quantity, budgets: Any, *, runs: Mapping[str, Any] | None = Non
             ax.scatter(mine[0], mine[2], color=colour, marker=look(i).marker, s=22, alpha=0.75, linewidth=0)
             low, high = min(low, mine[0].min() / 1.3), max(high, mine[0].max() * 1.3)
         sizes = np.geomspace(low, high, _POINTS)
-        ax.plot(sizes, _loss(law, sizes, budget), color=colour, linewidth=1.8, label=f"{short(float(f'{budget:.3g}'))}")
+        ax.plot(sizes, _loss(law, sizes, budget), color=colour, linewidth=1.8, label=rounded(budget))
     lowest = [_loss(law, np.array([best]), budget)[0] for best, budget in zip(optima, budgets, strict=True)]
     ax.plot(
         optima, lowest, color=INK, linestyle="--", linewidth=1.2, marker="o", markersize=6, label="optimum", zorder=3

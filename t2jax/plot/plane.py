@@ -1,18 +1,19 @@
 """Loss or pass@k over (N, D): what a budget can buy, where the optimum is, and where known models are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm
 from matplotlib.lines import Line2D
 
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
 from t2jax.optimize import Solution
 from t2jax.plot.labels import Labels
 from t2jax.plot.reading import along, points_of, quality_title, solution
-from t2jax.plot.style import INK, axes_for, finish, log_axis, look, pale, short
+from t2jax.plot.style import INK, axes_for, finish, log_axis, look, pale, rounded, short
 
 __all__ = ["plane"]
 
@@ -26,18 +27,19 @@ def plane(
     params: tuple[float, float] = (1e7, 1e12),
     tokens: tuple[float, float] = (1e9, 1e14),
     samples: float = 1.0,
-    budgets: Sequence[Constraint] = (),
+    budgets: Sequence[Constraint] | Mapping[str, Constraint] = (),
     models: Any = None,
-    optimum: Solution | None = None,
+    optimum: Solution | Allocation | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """A map of loss or pass@k over parameters and training tokens, at a fixed number of samples per query.
 
     quality: a loss law, a task, or any other quantity of (N, D, k). params, tokens: the ends of the axes. samples: k.
-    budgets: constraints such as `train + serve <= 1e24`; the line of each is where N and D use its limit up at these
-    samples. models: points with a name, `known_models()` or some of its rows, or a mapping name → (N, D).
-    optimum: a `Solution`, drawn as a star; of a batch of shape (n,) a path. Its own k is that of the lines only if
-    `samples` is. ax: as elsewhere; a colour bar takes some of its room.
+    budgets: constraints such as `train + serve <= 1e24`, or a mapping from names to them; the line of each is where N
+    and D use its limit up at these samples. models: `known_models()` or some of its rows, or a mapping name → (N, D);
+    those on the plane are drawn. optimum: a `Solution` or an `Allocation`, drawn as a star; of a batch of shape (n,) a
+    path. Budgets bind at its k, which is that of the lines only if `samples` is. ax: as elsewhere; a colour bar takes
+    some of its room.
 
     Returns the axes. Raises ValueError or TypeError for what is none of these.
     """
@@ -56,28 +58,33 @@ def plane(
     log_axis(ax.xaxis)
     log_axis(ax.yaxis)
     levels = _levels(values, quality.scale)
-    of_loss = "cividis_r" if quality.scale is Scale.LOG else "cividis"  # the better, the lighter
-    filled = ax.contourf(N, D, values, levels, cmap=pale(of_loss), extend="both")
+    better = quality.scale is not Scale.LOG  # pass@k; of a loss or a cost less is better
+    colours = pale(light_is_high=better)
+    bands = BoundaryNorm(levels, colours.N, extend="both")  # the same step of colour from each band to the next
+    filled = ax.contourf(N, D, values, levels, cmap=colours, norm=bands, extend="both")
     ax.contour(N, D, values, levels, colors="white", linewidths=0.6)
     bar = ax.figure.colorbar(filled, ax=ax, ticks=levels, format=lambda value, _: short(value), pad=0.02)
     bar.set_label(quality_title(quality.label, quality.scale), size=12)
     bar.ax.tick_params(labelsize=10)
 
-    names = Labels(ax)
+    names = Labels.of(ax)
     if best is not None:
         ax.plot(*best[:2], color=INK, marker="*", markersize=17, markerfacecolor="#F0E442", linewidth=1.2, zorder=5)
         if len(best[0]) == 1:
-            names.add(_of_optimum(*(one[0] for one in best)), best[0][0], best[1][0], fontsize=10, fontweight="bold")
+            n, d, k = (float(one[0]) for one in best)
+            names.add(_of_optimum(n, d, k), n, d, clear=11, bold=True)
     for name, n, d in points:
+        if not (ends[0][0] < n < ends[0][1] and ends[1][0] < d < ends[1][1]):
+            continue
         ax.plot([n], [d], color=INK, marker="o", markersize=4, linestyle="none", zorder=3)
         names.add(name, n, d)
     handles = []
-    for i, budget in enumerate(lines):
+    for i, (name, budget) in enumerate(lines.items()):
         style = look(i)
         over = _over_limit(budget, N, D, samples)
         if over.min() < 0 < over.max():
             ax.contour(N, D, over, [0.0], colors=[style.colour], linestyles=[style.line], linewidths=2, zorder=2)
-        handles.append(Line2D([], [], color=style.colour, linestyle=style.line, linewidth=2, label=_named(budget)))
+        handles.append(Line2D([], [], color=style.colour, linestyle=style.line, linewidth=2, label=name))
     ax.set(xlim=ends[0], ylim=ends[1])
     finish(ax, "parameters N", "training tokens D")
     ax.grid(False)
@@ -94,7 +101,7 @@ def _over(quality: Quantity, N: np.ndarray, D: np.ndarray, samples: float) -> np
 
 def _over_limit(budget: Constraint, N: np.ndarray, D: np.ndarray, samples: float) -> np.ndarray:
     """Below 0 where N and D are within the limit."""
-    where = Allocation(np.log(N.ravel()) * 0 + N.ravel(), D.ravel(), np.full(N.size, samples))
+    where = Allocation(N.ravel(), D.ravel(), np.full(N.size, samples))
     logs = jax.tree.map(jax.numpy.log, where)
     return np.asarray(jax.vmap(budget.violation)(logs), dtype=np.float64).reshape(N.shape)
 
@@ -114,13 +121,16 @@ def _levels(values: np.ndarray, scale: Scale) -> np.ndarray:
     return levels
 
 
-def _star(optimum: Solution) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = solution("optimum", optimum, np.shape(optimum.value) if np.ndim(optimum.value) < 2 else ())
-    ok = np.atleast_1d(np.asarray(found.ok))
-    a = found.allocation
+def _star(optimum: Solution | Allocation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if isinstance(optimum, Allocation):
+        a, ok = optimum, np.ones(np.shape(optimum.params) or (1,), bool)
+    else:
+        shape = np.shape(optimum.value) if isinstance(optimum, Solution) else ()
+        a = solution("optimum", optimum, shape if len(shape) < 2 else ()).allocation
+        ok = np.atleast_1d(np.asarray(optimum.ok))
     parts = [np.atleast_1d(np.asarray(one, dtype=np.float64)) for one in (a.params, a.tokens, a.samples)]
-    if parts[2].shape != ok.shape:
-        raise ValueError("optimum has one k for each task: draw it without")
+    if any(one.shape != ok.shape for one in parts):
+        raise ValueError(f"N, D and k of optimum must have one shape, got {', '.join(str(one.shape) for one in parts)}")
     if not ok.any():
         raise ValueError("optimum has no solution to draw: see its status")
     N, D, k = (np.where(ok, one, np.nan) for one in parts)
@@ -128,22 +138,25 @@ def _star(optimum: Solution) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _of_optimum(params: float, tokens: float, samples: float) -> str:
-    sampled = f", k {short(float(f'{samples:.3g}'))}" if samples > 1 else ""
-    return f"N {short(float(f'{params:.3g}'))}, D {short(float(f'{tokens:.3g}'))}{sampled}"
+    sampled = f", k {rounded(samples)}" if samples > 1 else ""
+    return f"N {rounded(params)}, D {rounded(tokens)}{sampled}"
 
 
 def _named(budget: Constraint) -> str:
-    return f"{budget.quantity.label} {'≤' if budget.upper else '≥'} {short(float(f'{float(budget.limit):.4g}'))}"
+    return f"{budget.quantity.label} {'≤' if budget.upper else '≥'} {rounded(float(budget.limit))}"
 
 
-def _checked_budgets(budgets: Any) -> list[Constraint]:
+def _checked_budgets(budgets: Any) -> dict[str, Constraint]:
+    """By name."""
     given = [budgets] if isinstance(budgets, Constraint) else list(budgets)
+    if isinstance(budgets, Mapping):
+        given = list(budgets.values())
     for one in given:
         if not isinstance(one, Constraint):
             raise TypeError(f"budgets must be constraints such as TrainingFLOPs() <= 1e24, got {one!r}")
         if np.ndim(one.limit):
             raise ValueError(f"each of budgets must have one limit, got an array of shape {np.shape(one.limit)}")
-    return given
+    return dict(zip(budgets if isinstance(budgets, Mapping) else map(_named, given), given, strict=True))
 
 
 def _ends(name: str, given: Any) -> tuple[float, float]:

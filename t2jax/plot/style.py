@@ -27,7 +27,10 @@ __all__ = [
     "log_axis",
     "look",
     "mark",
+    "next_look",
     "pale",
+    "rounded",
+    "series",
     "short",
     "show_legend",
 ]
@@ -77,6 +80,17 @@ def next_look(ax: Axes) -> Look:
     return look(sum(one.get_gid() == _SERIES for one in ax.get_children()))
 
 
+def series(ax: Axes, x: np.ndarray, y: np.ndarray, label: str | None = None) -> Look:
+    """A line unlike those on the axes, with markers where points are few, or have no neighbour to be joined to."""
+    style = next_look(ax)
+    there = np.isfinite(y)
+    alone = there & (np.convolve(there, [1, 0, 1], "same") < 1)
+    marked = np.flatnonzero(there if there.sum() <= 12 else alone).tolist()
+    drawn: dict[str, Any] = {"marker": style.marker, "markersize": 5, "markevery": marked} if marked else {}
+    mark(ax.plot(x, y, color=style.colour, linestyle=style.line, linewidth=2, label=label, **drawn)[0])
+    return style
+
+
 def finish(ax: Axes, xlabel: str, ylabel: str) -> Axes:
     """Names, sizes and a light grid. A label that the axes have already is kept."""
     ax.set_xlabel(ax.get_xlabel() or xlabel, fontsize=_SIZES["label"])
@@ -112,6 +126,11 @@ def short(value: float) -> str:
         if size >= unit * (1 - 1e-9):
             return f"{value / unit:.4g}{letter}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}"
+
+
+def rounded(value: float) -> str:
+    """As `short`, of three digits: a name in a picture."""
+    return short(float(f"{value:.3g}"))
 
 
 class _Decades(Locator):
@@ -152,7 +171,7 @@ def human_axis(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
 
 
-def pale(name: str = "cividis") -> Colormap:
-    """A map from dark to light that everybody sees in order, lightened so that black text stands out on it."""
-    colours = plt.get_cmap(name)(np.linspace(0.15, 1.0, 64))[:, :3]
-    return LinearSegmentedColormap.from_list(f"pale {name}", 0.45 * colours + 0.55)
+def pale(*, light_is_high: bool) -> Colormap:
+    """A map from dark to light that everybody sees in order, so light that black text stands out on all of it."""
+    colours = 0.45 * plt.get_cmap("GnBu")(np.linspace(0, 1, 64))[:, :3] + 0.55
+    return LinearSegmentedColormap.from_list("pale", colours[::-1] if light_is_high else colours)
