@@ -77,6 +77,7 @@ _ROWS = KnownModels(
         ),
         KnownModel("Gemma 2B", 2_506_434_560, 3e12, _GEMMA, "0.52B of them embeddings"),
         KnownModel("Gemma 7B", 8_538_074_112, 6e12, _GEMMA, "0.79B of them embeddings"),
+        KnownModel("Phi-2", 2.7e9, 1.4e12, "Microsoft 2023, model card of microsoft/phi-2", "several passes over 250B"),
         KnownModel("Phi-3-mini", 3.8e9, 3.3e12, _PHI_3, "filtered web and synthetic data"),
         KnownModel("Phi-3-medium", 14e9, 4.8e12, _PHI_3, "filtered web and synthetic data"),
         KnownModel("OLMo 7B", 6.9e9, 2.46e12, _OLMO),

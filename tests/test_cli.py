@@ -294,6 +294,7 @@ def test_output_is_stable(capsys, reference):
         "prices",
         "uncertainty",
         "notes",
+        "plot",
     ]
 
 

@@ -1,6 +1,5 @@
 """Names beside points, placed so that none lies on another, on a point or outside the axes."""
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
-from matplotlib.transforms import Bbox, Transform
+from matplotlib.transforms import Transform
 
 from t2jax.plot.style import INK
 
@@ -19,6 +18,9 @@ __all__ = ["Labels"]
 _DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (2, 1), (-2, 1), (2, -1), (-2, -1))
 _DISTANCES = (6, 10, 16, 24, 34, 46, 60, 80)
 """Points from the thing to its name."""
+_PLACES = np.array([(distance, *way) for distance in _DISTANCES for way in _DIRECTIONS], dtype=float)
+_ROOM = 1.5
+"""Points that are kept free around words."""
 _LED = 14
 """From farther away a line leads to the thing."""
 _CROSSED, _FAR = 15.0, 4.0
@@ -79,40 +81,31 @@ class Labels(Artist):
     def draw(self, renderer: Any) -> None:
         """Moves the names, and draws nothing itself: they are artists of the axes."""
         point = renderer.points_to_pixels(1.0)
-        frame = _scaled(self._on.get_window_extent(renderer), point)
-        spots = [_transform(name.text).transform(name.text.xy) / point for name in self._names]
-        things = [_around(spot, name.clear) for spot, name in zip(spots, self._names, strict=True)]
-        words: list[Bbox] = []
-        lines: list[np.ndarray] = []
+        frame = np.array([self._on.get_window_extent(renderer).extents]) / point
+        spots = np.array([_transform(name.text).transform(name.text.xy) for name in self._names]) / point
+        half = np.array([[name.clear] for name in self._names])
+        things = np.hstack([spots - half, spots + half])
+        words, lines = np.empty((0, 4)), np.empty((0, 2))
         for i, (name, spot) in enumerate(zip(self._names, spots, strict=True)):
-            name.text.set_visible(bool(frame.contains(*spot)))
-            if not name.text.get_visible():
+            there = bool(np.all((spot >= frame[0, :2]) & (spot <= frame[0, 2:])))
+            name.text.set_visible(there)
+            if not there:
                 continue
-            others = things[:i] + things[i + 1 :]
-            best: tuple[float, Any] = (math.inf, None)
-            for distance, direction in itertools.product(_DISTANCES, _DIRECTIONS):
-                _put(name, distance, direction)
-                box = _scaled(_of_words(name.text, renderer), point).padded(1.5)
-                line = _line(spot, box) if distance > _LED else np.empty((0, 2))
-                crowded = 5 * (_area(box) - _shared(box, frame))
-                crowded += sum(5 * _shared(box, one) + _CROSSED * _inside(line, one) for one in words)
-                crowded += sum(5 * _shared(box, one) + _CROSSED * _inside(line, one) for one in others)
-                crowded += _CROSSED * sum(_inside(one, box) for one in lines)
-                cost = crowded + _FAR * distance
-                if cost < best[0]:
-                    best = cost, (distance, direction, box, line)
-                if crowded < 1e-6:
-                    break
-            distance, direction, box, line = best[1]
-            _put(name, distance, direction)
+            size = np.asarray(Text.get_window_extent(name.text, renderer).size) / point
+            boxes = _boxes(spot, size, name.clear)
+            led = _leads(spot, boxes)
+            others = np.vstack([np.delete(things, i, axis=0), words])
+            cost = 10 * (np.prod(size + 2 * _ROOM) - _shared(boxes, frame)[:, 0]) + 10 * _shared(boxes, others).sum(1)
+            cost += _CROSSED * (_held(led, others).sum((1, 2)) + _held(lines[None], boxes[:, None]).sum((1, 2)))
+            best = int(np.argmin(cost + _FAR * _PLACES[:, 0]))
+            _put(name, *_PLACES[best])
             if name.text.arrow_patch is not None:
-                name.text.arrow_patch.set_visible(distance > _LED)
-            words.append(box)
-            lines.append(line)
+                name.text.arrow_patch.set_visible(bool(_PLACES[best, 0] > _LED))
+            words = np.vstack([words, boxes[best]])
+            lines = np.vstack([lines, led[best][np.isfinite(led[best, :, 0])]])
 
 
-def _put(name: _Name, distance: float, direction: tuple[int, int]) -> None:
-    dx, dy = direction
+def _put(name: _Name, distance: float, dx: float, dy: float) -> None:
     length = (distance + name.clear - 4) / math.hypot(dx, dy)
     name.text.set_position((dx * length, dy * length))
     name.text.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
@@ -124,39 +117,31 @@ def _transform(text: Annotation) -> Transform:
     return text.xycoords
 
 
-def _of_words(text: Annotation, renderer: Any) -> Bbox:
-    """The box of the words, without the line that leads to the thing."""
-    text.update_positions(renderer)
-    return Text.get_window_extent(text, renderer)
+def _boxes(spot: np.ndarray, size: np.ndarray, clear: float) -> np.ndarray:
+    """(left, bottom, right, top) of the words at every place, as `_put` would have them."""
+    distance, way = _PLACES[:, :1], _PLACES[:, 1:]
+    anchor = spot + way * (distance + clear - 4) / np.hypot(way[:, :1], way[:, 1:])
+    low = anchor - size * (1 - np.sign(way)) / 2
+    return np.hstack([low - _ROOM, low + size + _ROOM])
 
 
-def _scaled(box: Bbox, pixels: float) -> Bbox:
-    return Bbox(np.asarray(box.get_points()) / pixels)
+def _leads(spot: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Points of the line from a thing to the middle of each box, NaN inside the box and where there is no line."""
+    middle = 0.5 * (boxes[:, :2] + boxes[:, 2:])
+    points = spot + np.linspace(0.1, 1, 19)[:, None] * (middle - spot)[:, None]
+    inside = np.all((points >= boxes[:, None, :2]) & (points <= boxes[:, None, 2:]), axis=2)
+    none = inside | (_PLACES[:, :1] <= _LED)
+    return np.where(none[..., None], np.nan, points)
 
 
-def _around(spot: np.ndarray, half: float) -> Bbox:
-    return Bbox([spot - half, spot + half])
+def _held(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Is each point, (…, p, 2), in each box? Shape (…, p, b)."""
+    at = points[..., None, :]
+    return np.all((at >= boxes[..., None, :, :2]) & (at <= boxes[..., None, :, 2:]), axis=-1)
 
 
-def _line(spot: np.ndarray, box: Bbox) -> np.ndarray:
-    """Points of the line from a thing to the middle of its name, up to the box of the name."""
-    middle = np.mean(np.asarray(box.get_points()), axis=0)
-    points = spot + np.linspace(0.1, 1, 19)[:, None] * (middle - spot)
-    return points[~_held(points, box)]
-
-
-def _inside(points: np.ndarray, box: Bbox) -> int:
-    return int(np.sum(_held(points, box)))
-
-
-def _held(points: np.ndarray, box: Bbox) -> np.ndarray:
-    return np.all((points >= box.min) & (points <= box.max), axis=1)
-
-
-def _shared(one: Bbox, other: Bbox) -> float:
-    both = Bbox.intersection(one, other)
-    return 0.0 if both is None else _area(both)
-
-
-def _area(box: Bbox) -> float:
-    return float(box.width * box.height)
+def _shared(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The area that each box has in common with each of the others."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0.0), axis=-1)

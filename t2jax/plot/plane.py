@@ -54,7 +54,7 @@ def plane(
 
     N, D = np.meshgrid(*(np.geomspace(*pair, _GRID) for pair in ends))
     values = _over(quality, N, D, samples)
-    ax = axes_for(ax)
+    ax = axes_for(ax, (7.6, 5.4))
     log_axis(ax.xaxis)
     log_axis(ax.yaxis)
     levels = _levels(values, quality.scale)
@@ -139,7 +139,7 @@ def _star(optimum: Solution | Allocation) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _of_optimum(params: float, tokens: float, samples: float) -> str:
     sampled = f", k {rounded(samples)}" if samples > 1 else ""
-    return f"N {rounded(params)}, D {rounded(tokens)}{sampled}"
+    return f"optimum\nN {rounded(params)}, D {rounded(tokens)}{sampled}"
 
 
 def _named(budget: Constraint) -> str:

@@ -60,10 +60,10 @@ def look(i: int) -> Look:
     return Look(COLOURS[i % len(COLOURS)], _LINES[i % len(_LINES)], _MARKERS[i % len(_MARKERS)])
 
 
-def axes_for(ax: Axes | None) -> Axes:
-    """The axes to draw on: those given, or the only ones of a new figure."""
+def axes_for(ax: Axes | None, size: tuple[float, float] = (6.4, 4.4)) -> Axes:
+    """The axes to draw on: those given, or the only ones of a new figure of this size in inches."""
     if ax is None:
-        return plt.subplots(figsize=(6.4, 4.4), layout="constrained")[1]
+        return plt.subplots(figsize=size, layout="constrained")[1]
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be matplotlib axes or None, got {ax!r}")
     return ax
