@@ -127,7 +127,7 @@ def solve(
                     for pair in ((direct.x, sharp.x), (direct.multipliers, sharp.multipliers))
                 )
             derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
-            new = jax.lax.switch(
+            return jax.lax.switch(
                 which - first,
                 [
                     lambda: (approach(box, direct, derivatives, convex=curvature is Curvature.CONVEX), state, sharp),
@@ -135,8 +135,6 @@ def solve(
                     lambda: (direct, state, polish(box, state.size, state.matters, sharp, derivatives)),
                 ][first:],
             )
-            going = running(points)
-            return jax.tree.map(lambda a, b: jnp.where(going, a, b), new, points)
 
         return jax.lax.while_loop(running, step, points)
 
