@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
-# Read once, when JAX first asks for its devices. Subprocesses of a test inherit it.
+# Read once, when JAX first asks for its devices. Subprocesses of a test inherit them. Compilation is most of what tests
+# take, and half of that is unrolling loops, which changes no operation and no order.
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2".strip()
+if "xla_backend_extra_options" not in os.environ["XLA_FLAGS"]:
+    os.environ["XLA_FLAGS"] += " --xla_backend_extra_options=xla_cpu_disable_loop_unrolling"
 
 import jax
 import jaxtyping

@@ -144,8 +144,14 @@ def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[d
 
 
 def _float64() -> Any:
-    """A context in which JAX has float64, on the CPU: an accelerator takes longer to wake up than such problems do."""
+    """A context in which JAX has float64, on the CPU: an accelerator takes longer to wake up than such problems do.
+
+    Loops are not unrolled: programs run as fast without, and compile up to twice as fast.
+    """
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_backend_extra_options" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_extra_options=xla_cpu_disable_loop_unrolling".strip()
     import jax
 
     return jax.enable_x64(True)

@@ -30,6 +30,9 @@ _LANES = 16
 _FEW = 48
 """Rows that first descents see: enough to find the valley, whose floor exact descents then find with all rows."""
 
+_FEW_ROWS = 1024
+"""Up to so many, sixteen descents take less than a tenth of the time that their program takes to compile."""
+
 Progress = Callable[[int, int], None] | None
 """Told how many starts (or resamples) are done, and of how many."""
 
@@ -110,9 +113,11 @@ def descend_all(
             here, value = _descend_exactly(problem, here, heavy, jnp.asarray(width))
         return here, value
 
-    # Rows times lanes bound the memory. Powers of two: fits to other data and refits share what was compiled.
-    most = int(np.clip(500_000 // weights.shape[-1], 1, _LANES))
-    size = 1 << min(most.bit_length() - 1, (len(z) - 1).bit_length())
+    # Rows times lanes bound the memory. Fits to other data and refits share what was compiled: for few rows always as
+    # many lanes, as idle ones cost less than to compile again, for many rows a power of two.
+    rows = weights.shape[-1]
+    most = int(np.clip(500_000 // rows, 1, _LANES))
+    size = most if rows <= _FEW_ROWS else 1 << min(most.bit_length() - 1, (len(z) - 1).bit_length())
     return _in_batches(run, np.arange(len(z)), size, progress)
 
 

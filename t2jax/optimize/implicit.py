@@ -38,7 +38,7 @@ def find(problem: Problem, start: Any, derivatives_of: Any = second_order) -> Op
         return solve_separable(problem, shape)
     arrays, static = eqx.partition((problem, tuple(start)), eqx.is_inexact_array)
     leaves, treedef = jax.tree.flatten(arrays)
-    search = partial(_search, solve=partial(solve, derivatives_of=derivatives_of))
+    search = partial(_search, derivatives_of)
     return _optimum(search, partial(_restore, treedef, static), leaves)
 
 
@@ -95,23 +95,24 @@ def _optimum_jvp(search: Any, restore: Any, primals: Any, tangents: Any) -> tupl
     return found, tangent
 
 
-def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
-    """One problem, without derivatives."""
+@eqx.filter_jit
+def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
+    """One problem, without derivatives. Jitted, as a `vmap` asks for it alone and in pieces: it is traced but once."""
     functions = problem.functions()
-    solve = partial(solve, curvature=problem.curvature)
+    reach = partial(solve, curvature=problem.curvature, derivatives_of=derivatives_of)
     lower, upper = problem.bounds()
     tiny = 100 * float(jnp.finfo(start[0].dtype).eps)
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
     free = [high - low > tiny for low, high in zip(lower, upper, strict=True)]
     box = Box(tuple(lower), tuple(upper), tuple(free))
     if problem.whole is not None:
-        box, point = _solve_whole(problem, functions, box, tuple(start), tiny, solve)
+        box, point = _solve_whole(problem, functions, box, tuple(start), tiny, reach)
     elif problem.curvature is Curvature.CONVEX:
-        point = solve(functions, box, slide(functions, box, tuple(start), room=0.5))
+        point = reach(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
         starts = tuple(spread(functions, box, start, problem.curvature))
         worst = nothing(starts[0][0], len(starts), len(problem.sorted()[1]))
-        point = _in_turn(lambda x: solve(functions, box, x), starts, worst, problem.curvature is Curvature.SINGLE)
+        point = _in_turn(lambda x: reach(functions, box, x), starts, worst, problem.curvature is Curvature.SINGLE)
 
     matters = point.matters
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
@@ -143,7 +144,7 @@ def _search(problem: Problem, start: Vector, *, solve: Any) -> Optimum:
 
 
 def _solve_whole(
-    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, solve: Any
+    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
 ) -> tuple[Box, Point]:
     """The best point where one scalar is a whole number: those next to the real optimum, and the least allowed.
 
@@ -169,7 +170,7 @@ def _solve_whole(
     def one(x: Vector, low: Scalar, high: Scalar) -> Point:
         within = boxed(low, high)
         x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
-        return solve(functions, within, slide(functions, within, x, room=0.5))
+        return reach(functions, within, slide(functions, within, x, room=0.5))
 
     def search(carry: Any, _: Any) -> Any:
         xs, low, high = carry

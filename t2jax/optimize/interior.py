@@ -26,15 +26,15 @@ from t2jax.optimize.dense import (
     solve_factored,
 )
 from t2jax.optimize.kkt import add_outer, hold
-from t2jax.optimize.sharp import Box, Direct, Record, Sharp, approach, parted, polish, slope_size, with_what_matters
+from t2jax.optimize.sharp import Box, Record, Sharp, approach, parted, polish, slope_size, with_what_matters
 
 Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
 
 
 _TINY = 1e-30
-_DIRECT_STAGE, _BARRIER_STAGE = 0, 1  # and then the polish
-_DIRECT_STEPS = 10
+_DIRECT_STAGE, _BARRIER_STAGE, _POLISH_STAGE = 0, 1, 2
+_DIRECT_STEPS, _POLISH_STEPS = 10, 4
 _BARRIER = 0.1  # slack times multiplier at the start, in units of the objective's size
 
 
@@ -90,66 +90,59 @@ def solve(
     state = _initial(functions, box, start)
     none = state.last_step * jnp.nan
     record = Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
-    sharp = Sharp(state.x, state.multipliers, state.binds, record, state.steps)
+    no_price = tuple(0.0 * a for a in state.multipliers)
+    sharp = Sharp(start, no_price, state.binds, state.matters, record, state.steps, state.steps)
 
     # With many optima the nearest stationary point is none to trust. Differences serve problems that are solved once:
     # to compile the direct stage would take longer than it saves.
     first = _BARRIER_STAGE if curvature is Curvature.UNKNOWN or derivatives_of is not second_order else _DIRECT_STAGE
-    direct = None
-    if first == _DIRECT_STAGE:
-        no_price = tuple(0.0 * a for a in state.multipliers)
-        direct = Direct(start, no_price, state.binds, state.matters, record, state.steps)
     enough = max(eps**0.8, 200 * eps)
 
     # All stages go through one loop body: derivatives are most of a step, and of what is compiled.
     def stage(which: Any, points: Any) -> Any:
         def running(points: Any) -> Scalar:
-            direct, state, sharp = points
+            state, sharp = points
+            solved = sharp.best.residual <= enough
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
-            going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps)
-            running = jnp.where(which == _BARRIER_STAGE, going, sharp.count < 4)
-            if direct is not None:
-                running = jnp.where(which == _DIRECT_STAGE, direct.count < _DIRECT_STEPS, running)
-                running &= ~(direct.best.residual <= enough)
+            going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps) & ~solved
+            polishing = jnp.where(sharp.polished == 0, ~solved, sharp.polished < _POLISH_STEPS)
+            running = jnp.where(which == _BARRIER_STAGE, going, polishing)
+            if first == _DIRECT_STAGE:
+                running = jnp.where(which == _DIRECT_STAGE, (sharp.approached < _DIRECT_STEPS) & ~solved, running)
             return running
 
         def step(points: Any) -> Any:
-            direct, state, sharp = points
+            state, sharp = points
             # The polish starts from where the barrier ended.
-            fresh = sharp.count == 0
-            ended = (state.x, state.multipliers, _binding(box, state))
-            start = jax.tree.map(lambda a, b: jnp.where(fresh, a, b), ended, tuple(sharp[:3]))
-            sharp = Sharp(*start, *sharp[3:])
-            x, lam = sharp.x, sharp.multipliers
-            if direct is not None:
-                x, lam = (
-                    tuple(jnp.where(which == _DIRECT_STAGE, a, b) for a, b in zip(*pair, strict=True))
-                    for pair in ((direct.x, sharp.x), (direct.multipliers, sharp.multipliers))
-                )
+            inside = (which == _BARRIER_STAGE) | ((which == _POLISH_STAGE) & (sharp.polished == 0))
+            x, lam = (
+                tuple(jnp.where(inside, a, b) for a, b in zip(*pair, strict=True))
+                for pair in ((state.x, sharp.x), (state.multipliers, sharp.multipliers))
+            )
             derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
-            new = jax.lax.switch(
+
+            def polished() -> Sharp:
+                binds = tuple(jnp.where(inside, a, b) for a, b in zip(_binding(box, state), sharp.binds, strict=True))
+                matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
+                here = sharp._replace(x=x, multipliers=lam, binds=binds, matters=matters)
+                return polish(box, state.size, here, derivatives)
+
+            return jax.lax.switch(
                 which - first,
                 [
-                    lambda: (approach(box, direct, derivatives, convex=curvature is Curvature.CONVEX), state, sharp),
-                    lambda: (direct, _step(functions, box, state, derivatives, eps), sharp),
-                    lambda: (direct, state, polish(box, state.size, state.matters, sharp, derivatives)),
+                    lambda: (state, approach(box, sharp, derivatives, convex=curvature is Curvature.CONVEX)),
+                    lambda: (_step(functions, box, state, derivatives, eps), sharp),
+                    lambda: (state, polished()),
                 ][first:],
             )
-            going = running(points)
-            return jax.tree.map(lambda a, b: jnp.where(going, a, b), new, points)
 
         return jax.lax.while_loop(running, step, points)
 
-    direct, state, sharp = jax.lax.fori_loop(first, 3, stage, (direct, state, sharp))
-    best, matters, steps = sharp.best, state.matters, state.steps
-    if direct is not None:
-        solved = direct.best.residual <= enough
-        there, here = (direct.best, direct.matters), (best, matters)
-        best, matters = jax.tree.map(lambda a, b: jnp.where(solved, a, b), there, here)
-        steps = direct.count + steps
-    found = best._asdict()
+    state, sharp = jax.lax.fori_loop(first, 3, stage, (state, sharp))
+    found = sharp.best._asdict()
     active, at_lower, at_upper = parted(found.pop("binds"), len(box.free))
-    return Point(**found, active=active, at_lower=at_lower, at_upper=at_upper, matters=matters, steps=steps)
+    steps = sharp.approached + state.steps
+    return Point(**found, active=active, at_lower=at_lower, at_upper=at_upper, matters=sharp.matters, steps=steps)
 
 
 def nothing(like: Scalar, variables: int, constraints: int) -> Point:

@@ -16,7 +16,6 @@ from t2jax.optimize.kkt import linearised_kkt
 
 __all__ = [
     "Box",
-    "Direct",
     "Record",
     "Sharp",
     "approach",
@@ -38,16 +37,6 @@ class Box(NamedTuple):
     free: Vector
 
 
-class Sharp(NamedTuple):
-    """Newton on the equations of the active set, and the best point seen."""
-
-    x: Vector
-    multipliers: Vector
-    binds: Vector  # each constraint, lower and upper bound that x and multipliers are solved for
-    best: "Record"
-    count: Scalar
-
-
 class Record(NamedTuple):
     x: Vector
     multipliers: Vector
@@ -59,15 +48,16 @@ class Record(NamedTuple):
     violation: Scalar
 
 
-class Direct(NamedTuple):
-    """The same, on the way from the start."""
+class Sharp(NamedTuple):
+    """Newton on the equations of the active set, and the best point seen."""
 
     x: Vector
     multipliers: Vector
-    binds: Vector
+    binds: Vector  # each constraint, lower and upper bound that x and multipliers are solved for
     matters: Vector  # has anything been seen to depend on the variable?
     best: Record
-    count: Scalar
+    approached: Scalar  # steps from the start
+    polished: Scalar  # and from where the interior-point method ended
 
 
 def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
@@ -85,7 +75,7 @@ def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:
     return largest([*curved, _TINY * jnp.ones_like(df[0])])
 
 
-def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Direct:
+def approach(box: Box, state: Sharp, derivatives: Any, *, convex: bool) -> Sharp:
     """One step: note how good the point is; let go of what has a price of the wrong sign; Newton; hold what is hit.
 
     Nothing makes it descend. Where the problem is not `convex` a point only counts if it is a minimum on what binds.
@@ -99,7 +89,7 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     least = size * float(jnp.finfo(f.dtype).eps) ** 0.75
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(n))
 
-    fresh = state.count == 0
+    fresh = state.approached == 0
     active, at_lower, at_upper = parted(state.binds, n)
     worst = largest([*g, -jnp.inf * jnp.ones_like(f)])
     active = tuple(
@@ -148,10 +138,10 @@ def approach(box: Box, state: Direct, derivatives: Any, *, convex: bool) -> Dire
     )
     better = once(residual) <= state.best.residual
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), after, state.best)
-    return Direct(new_x, new_lam, binds, matters, best, state.count + 1)
+    return Sharp(new_x, new_lam, binds, matters, best, state.approached + 1, state.polished)
 
 
-def polish(box: Box, size: Scalar, matters: Vector, sharp: Sharp, derivatives: Any) -> Sharp:
+def polish(box: Box, size: Scalar, sharp: Sharp, derivatives: Any) -> Sharp:
     """Note how good the point is, then move on: first to the bounds that bind, then by Newton on what binds."""
     active, at_lower, at_upper = parted(sharp.binds, len(box.free))
     x, lam = sharp.x, sharp.multipliers
@@ -163,14 +153,14 @@ def polish(box: Box, size: Scalar, matters: Vector, sharp: Sharp, derivatives: A
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
 
     # A price of the wrong sign, once the equations have been solved: what has it does not bind after all.
-    solved, least = sharp.count >= 2, size * float(jnp.finfo(f.dtype).eps) ** 0.75
+    solved, least = sharp.polished >= 2, size * float(jnp.finfo(f.dtype).eps) ** 0.75
     at_lower = tuple(a & ~(solved & (slope < -least)) for a, slope in zip(at_lower, slopes, strict=True))
     at_upper = tuple(a & ~(solved & (slope > least)) for a, slope in zip(at_upper, slopes, strict=True))
-    free = [f & c & ~a & ~b for f, c, a, b in zip(box.free, matters, at_lower, at_upper, strict=True)]
+    free = [f & c & ~a & ~b for f, c, a, b in zip(box.free, sharp.matters, at_lower, at_upper, strict=True)]
     _, solve, _ = linearised_kkt(hessian, dg, active, free)
     move = once(solve([-a for a in (*slopes, *g)]))
     dx, dlam = move[: len(x)], move[len(x) :]
-    first = sharp.count == 0
+    first = sharp.polished == 0
     onto = [
         jnp.where(a, low, jnp.where(b, high, v))
         for v, a, b, low, high, _ in zip(x, at_lower, at_upper, *box, strict=True)
@@ -178,7 +168,8 @@ def polish(box: Box, size: Scalar, matters: Vector, sharp: Sharp, derivatives: A
     moved = [jnp.clip(a + b, low, high) for a, b, low, high, _ in zip(x, dx, *box, strict=True)]
     new_x = [jnp.where(first, a, b) for a, b in zip(onto, moved, strict=True)]
     new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
-    return Sharp(tuple(new_x), tuple(new_lam), (*active, *at_lower, *at_upper), best, sharp.count + 1)
+    binds = (*active, *at_lower, *at_upper)
+    return Sharp(tuple(new_x), tuple(new_lam), binds, sharp.matters, best, sharp.approached, sharp.polished + 1)
 
 
 def parted(binds: Vector, n: int) -> tuple[Vector, Vector, Vector]:
