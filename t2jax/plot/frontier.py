@@ -89,7 +89,7 @@ def overtraining(
     for name, params, tokens in points:
         ratio = tokens / params / per
         ax.axhline(ratio, color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
-        names.add(name, 0.99, ratio, within=ax.get_yaxis_transform())
+        names.add(name, 0.99, ratio, within=ax.get_yaxis_transform(), clear=1, beside=False)
     return finish(ax, xlabel, f"over-training ratio (D/N) / {short(per)}")
 
 

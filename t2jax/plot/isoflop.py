@@ -53,7 +53,8 @@ def isoflop(law: Quantity, budgets: Any, *, runs: Mapping[str, Any] | None = Non
         optima, lowest, color=INK, linestyle="--", linewidth=1.2, marker="o", markersize=6, label="optimum", zorder=3
     )
     finish(ax, "parameters N", quality_title(law.label, law.scale))
-    show_legend(ax, title="training FLOPs")
+    many: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(budgets) > 6 else {}
+    show_legend(ax, title="training FLOPs", **many)
     return ax
 
 

@@ -32,6 +32,7 @@ class _Name:
     text: Annotation
     clear: float
     """Half the size of the thing that is named, in points."""
+    beside: bool
 
 
 class Labels(Artist):
@@ -55,11 +56,19 @@ class Labels(Artist):
         return new
 
     def add(
-        self, text: str, x: float, y: float, *, within: Transform | None = None, clear: float = 4, bold: bool = False
+        self,
+        text: str,
+        x: float,
+        y: float,
+        *,
+        within: Transform | None = None,
+        clear: float = 4,
+        bold: bool = False,
+        beside: bool = True,
     ) -> None:
         """Name a thing, at coordinates of a transform (the data's), and keep `clear` points around it free.
 
-        The first ones choose their places first.
+        beside: may the name stand at its height? Not for a line. The first ones choose their places first.
         """
         drawn = self._on.annotate(
             text,
@@ -76,7 +85,7 @@ class Labels(Artist):
         )
         drawn.set_in_layout(False)
         drawn.set_path_effects([effects.withStroke(linewidth=2.5, foreground="white", alpha=0.85)])
-        self._names.append(_Name(drawn, clear))
+        self._names.append(_Name(drawn, clear, beside))
 
     def draw(self, renderer: Any) -> None:
         """Moves the names, and draws nothing itself: they are artists of the axes."""
@@ -97,6 +106,7 @@ class Labels(Artist):
             others = np.vstack([np.delete(things, i, axis=0), words])
             cost = 10 * (np.prod(size + 2 * _ROOM) - _shared(boxes, frame)[:, 0]) + 10 * _shared(boxes, others).sum(1)
             cost += _CROSSED * (_held(led, others).sum((1, 2)) + _held(lines[None], boxes[:, None]).sum((1, 2)))
+            cost[(_PLACES[:, 2] == 0) & (not name.beside)] = np.inf
             best = int(np.argmin(cost + _FAR * _PLACES[:, 0]))
             _put(name, *_PLACES[best])
             if name.text.arrow_patch is not None:

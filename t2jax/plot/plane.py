@@ -69,7 +69,7 @@ def plane(
 
     names = Labels.of(ax)
     if best is not None:
-        ax.plot(*best[:2], color=INK, marker="*", markersize=17, markerfacecolor="#F0E442", linewidth=1.2, zorder=5)
+        ax.plot(*best[:2], color=INK, marker="*", markersize=17, markerfacecolor="#E69F00", linewidth=1.2, zorder=5)
         if len(best[0]) == 1:
             n, d, k = (float(one[0]) for one in best)
             names.add(_of_optimum(n, d, k), n, d, clear=11, bold=True)
