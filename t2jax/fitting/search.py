@@ -23,7 +23,7 @@ _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
 _NOWHERE = 1e-7
 """A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
-_BATCH, _ROUNDS, _STEPS = 512, 5, 8
+_BATCH, _ROUNDS, _STEPS = 256, 5, 8
 _KEPT = 32
 _LANES = 16
 """Exact descents side by side: half of those kept, so that two cores share them."""
