@@ -13,6 +13,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 
 import t2jax as t2
@@ -36,6 +37,8 @@ def seen(tmp_path):
 
     def look(ax, units=True):
         figure = ax.figure
+        if not isinstance(figure.canvas, FigureCanvasAgg):  # a figure without pyplot has none that draws
+            FigureCanvasAgg(figure)
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
         figure.savefig(path, dpi=100)
         assert path.stat().st_size > 5_000

@@ -5,7 +5,6 @@ import runpy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,21 +21,23 @@ def test_every_figure_of_the_readme_is_there_and_small():
     assert set((ROOT / "notebooks" / "figures").iterdir()) == set(SHOWN)
 
 
-def test_the_first_one_is_made_anew(tmp_path, monkeypatch):
+def test_the_first_one_shows_the_plan_that_the_readme_prints(monkeypatch, seen):
     script = runpy.run_path(str(ROOT / "notebooks" / "figures.py"))
-    monkeypatch.setitem(script["keep"].__globals__, "HERE", tmp_path)
+    drawn = []
+    monkeypatch.setitem(script["plane"].__globals__, "keep", lambda ax, name: drawn.append(ax))
     script["plane"]()
-    made, kept = (plt.imread(folder / "plane.png") for folder in (tmp_path, SHOWN[0].parent))
-    assert made.shape == kept.shape
-    # Fonts differ between machines: the same map, if not the same letters.
-    assert abs(made - kept).mean() < 0.02
+    (ax,) = drawn
+    seen(ax)
+    printed = re.search(r"params +([\d.]+)B\n +tokens +([\d.]+)T\n +samples +([\d.]+)\n", README)
+    n, d, k = map(float, printed.groups())
+    shown = next(text.get_text() for text in ax.texts if text.get_text().startswith("optimum"))
+    assert shown == f"optimum\nN {n:.2f}B, D {d:.2f}T, k {k:.0f}"
 
 
-@pytest.mark.slow
-def test_all_of_them_are_made_anew(tmp_path, monkeypatch, shared):
-    monkeypatch.setenv("T2JAX_DATA", str(shared / "data"))
+def test_a_figure_is_written_small(tmp_path, monkeypatch):
     script = runpy.run_path(str(ROOT / "notebooks" / "figures.py"))
     monkeypatch.setitem(script["keep"].__globals__, "HERE", tmp_path)
-    for name in ("chinchilla", "pass_at_k", "demand"):
-        script[name]()
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in SHOWN} - {"plane.png"}
+    script["demand"]()  # those of fits take too long for every run
+    (path,) = tmp_path.iterdir()
+    assert path.name in {shown.name for shown in SHOWN}
+    assert path.stat().st_size <= 80_000

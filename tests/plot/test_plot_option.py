@@ -66,7 +66,6 @@ def test_without_a_solution_there_is_no_picture(here, capsys):
 @pytest.mark.parametrize(
     "line",
     [
-        "--total-flops 1e24 --queries 1e9 --output-tokens 500",
         "--train-flops 2.56e19 --inference-flops 2e9",
         "--target 0.6 --queries 1e9 --output-tokens 500 --max-params 8B",
         "--hardware h100-sxm --usd-per-hour 2.5 --usd 5M --queries 1e9 --output-tokens 500",
