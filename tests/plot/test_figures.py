@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +35,7 @@ def test_the_first_one_shows_the_plan_that_the_readme_prints(monkeypatch, seen):
     assert shown == f"optimum\nN {n:.2f}B, D {d:.2f}T, k {k:.0f}"
 
 
+@pytest.mark.slow
 def test_a_figure_is_written_small(tmp_path, monkeypatch):
     script = runpy.run_path(str(ROOT / "notebooks" / "figures.py"))
     monkeypatch.setitem(script["keep"].__globals__, "HERE", tmp_path)
