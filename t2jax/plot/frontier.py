@@ -73,8 +73,8 @@ def overtraining(
     """The over-training ratio (D/N)/20 of the best plan against what will be asked of it.
 
     demand: positive numbers of shape (n,), such as tokens served. plans: a `Solution` of shape (n,); failed lanes are
-    gaps. per: the tokens per parameter that count as 1 (20, Chinchilla's rule of thumb). models: as in `plane`; a line
-    at each one's ratio, with its name. label, xlabel, ax: as in `frontier`.
+    gaps. per: the tokens per parameter that count as 1 (20, Chinchilla's rule of thumb). models: a few, as in
+    `plane`; a line at each one's ratio, with its name. label, xlabel, ax: as in `frontier`.
 
     Returns the axes. Raises ValueError or TypeError for shapes that do not fit and for a `per` that is not positive.
     """

@@ -65,12 +65,12 @@ def _loss(law: Quantity, params: np.ndarray, budget: float) -> np.ndarray:
 def _optimum(law: Quantity, budget: float) -> float:
     """The N of least loss, by grids that close in: of any law, without compiling a solver for it."""
     low, high = _FROM, _TO
-    at = 0
     for _ in range(6):
         sizes = np.geomspace(low, high, _POINTS)
-        at = int(np.argmin(_loss(law, sizes, budget)))
-        low, high = sizes[max(at - 1, 0)], sizes[min(at + 1, _POINTS - 1)]
-        if not _FROM * 1.01 < sizes[at] < _TO / 1.01:
+        loss = _loss(law, sizes, budget)
+        least = np.flatnonzero(loss == np.min(loss))  # several, where rounding makes the bottom flat
+        low, high = sizes[max(least[0] - 1, 0)], sizes[min(least[-1] + 1, _POINTS - 1)]
+        if low == _FROM or high == _TO:
             raise ValueError(f"at {budget:g} training FLOPs {law.label} has no optimum between 1 and 1e15 parameters")
     return float(np.sqrt(low * high))
 
