@@ -155,6 +155,20 @@ def test_runs_on_one_ray():
     assert found.notes[0] in str(found)
 
 
+@pytest.mark.parametrize("seed", [3, 7, 27])
+def test_a_run_away_exponent_stops_no_fit(seed: int):
+    """On one ray the best exponent may be in the hundreds, and its amplitude no number: said, not raised or warned of."""
+    rng = np.random.default_rng(seed)
+    params = np.geomspace(1e8, 1e10, 240)
+    loss = t2.published("besiroglu2024").loss(params, 20 * params) * np.exp(0.005 * rng.normal(size=240))
+    ray = t2.fit(t2.Chinchilla, {"params": params, "tokens": 20 * params, "loss": np.asarray(loss)})
+    assert ray.status != "solved"
+    assert np.max(ray.values[-2:]) > 10  # an exponent
+    unknown = [name for name, error in ray.standard_errors.items() if np.isnan(error)]
+    assert unknown
+    assert set(unknown) <= set(ray.at_boundary)
+
+
 @pytest.mark.slow
 def test_a_callers_precision_is_left_alone():
     wide = t2.fit(t2.Chinchilla, RUNS, starts=64)

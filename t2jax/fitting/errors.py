@@ -42,7 +42,9 @@ class Linear(NamedTuple):
 
     @property
     def converged(self) -> bool:
-        """Does the next Newton step promise less than rounding?"""
+        """Does the next Newton step promise less than rounding? No, where an exponent has run away to infinite slopes."""
+        if not (np.isfinite(self.gradient).all() and np.isfinite(self.hessian).all()):
+            return False
         scale = np.sqrt(np.abs(np.diag(self.hessian))) + 1e-150
         slope = self.gradient / scale
         step = np.linalg.lstsq(self.hessian / np.outer(scale, scale), slope, rcond=1e-9)[0]
@@ -101,7 +103,8 @@ def covariance_of(
     """
     p = linear.rows.shape[1]
     used = weights > 0
-    rows, w = linear.rows[used], weights[used]
+    # What an exponent that ran away has made infinite says nothing: its coordinate counts as one that no row feels.
+    rows, w = np.where(np.isfinite(linear.rows[used]), linear.rows[used], 0.0), weights[used]
     place = np.arange(len(rows)) if groups is None else np.unique(groups[used], return_inverse=True)[1]
     count = int(np.max(place)) + 1
     if isinstance(estimator, BetaBinomial):

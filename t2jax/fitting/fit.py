@@ -121,9 +121,11 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     slopes = linear.slopes[list(problem.coordinates.free)]
     # What is not identified stays out of the errors of what is.
     known = np.where(np.isnan(covariance), 0.0, covariance)
-    spread = slopes @ known @ slopes.T
-    # With an exponent its amplitude is lost, which is the size of the term in the middle of the data times N₀^α.
-    lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = slopes @ known @ slopes.T
+    # With an exponent its amplitude is lost, which is the size of the term in the middle of the data times N₀^α. So is
+    # one too large for a number.
+    lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1) | ~np.isfinite(np.diag(spread)))
     spread[lost, :] = spread[:, lost] = np.nan
     rows = len(table)
     objective, log_likelihood = _objective(chosen, linear, found.value, table, weights_of_rows)
