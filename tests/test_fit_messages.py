@@ -157,7 +157,7 @@ def test_runs_on_one_ray():
 
 @pytest.mark.parametrize("seed", [3, 7, 27])
 def test_a_run_away_exponent_stops_no_fit(seed: int):
-    """On one ray the best exponent may be in the hundreds, and its amplitude no number: said, not raised or warned of."""
+    """On one ray the best exponent may be in the hundreds and its amplitude no number: that is said, not raised."""
     rng = np.random.default_rng(seed)
     params = np.geomspace(1e8, 1e10, 240)
     loss = t2.published("besiroglu2024").loss(params, 20 * params) * np.exp(0.005 * rng.normal(size=240))

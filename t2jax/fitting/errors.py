@@ -42,7 +42,7 @@ class Linear(NamedTuple):
 
     @property
     def converged(self) -> bool:
-        """Does the next Newton step promise less than rounding? No, where an exponent has run away to infinite slopes."""
+        """Does the next Newton step promise less than rounding? Where slopes are infinite it promises nothing."""
         if not (np.isfinite(self.gradient).all() and np.isfinite(self.hessian).all()):
             return False
         scale = np.sqrt(np.abs(np.diag(self.hessian))) + 1e-150
