@@ -31,7 +31,7 @@ _LEAST_SPAN = 1e4
 def draw_plan(problem: Problem, said: dict[str, Any], path: str) -> None:
     """The plane with the limits, the optimum, the baselines and known models; beside it what each of them spends."""
     figure = Figure(figsize=(13, 5.4), layout=ConstrainedLayoutEngine(wspace=0.06))
-    left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    left, right = figure.subplots(1, 2, squeeze=False, width_ratios=(1.5, 1)).flat
     plans = {"optimum": said["optimum"]}
     plans |= {_BASELINES[key]: said["baselines"][key] for key in shown_baselines(said)}
     plans = {name: one for name, one in plans.items() if one["why_none"] is None}
@@ -161,7 +161,7 @@ def draw_frontier(said: dict[str, Any], path: str) -> None:
     x = np.array([row[varied] for row in rows], dtype=float)
     figure = Figure(figsize=(10.5, 7.2), layout="constrained")
     panels = [("params", "parameters N"), ("tokens", "training tokens D"), third, quality]
-    for ax, (key, title) in zip(figure.subplots(2, 2, sharex=True).flat, panels, strict=True):
+    for ax, (key, title) in zip(figure.subplots(2, 2, squeeze=False, sharex=True).flat, panels, strict=True):
         y = np.array(
             [row[key] if ok and row[key] is not None else np.nan for ok, row in zip(solved, rows, strict=True)]
         )

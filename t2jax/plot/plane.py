@@ -63,7 +63,9 @@ def plane(
     bands = BoundaryNorm(levels, colours.N, extend="both")  # the same step of colour from each band to the next
     filled = ax.contourf(N, D, values, levels, cmap=colours, norm=bands, extend="both")
     ax.contour(N, D, values, levels, colors="white", linewidths=0.6)
-    bar = ax.figure.colorbar(filled, ax=ax, ticks=levels, format=lambda value, _: short(value), pad=0.02)
+    figure = ax.figure
+    assert figure is not None  # as Matplotlib before 3.10 allows
+    bar = figure.colorbar(filled, ax=ax, ticks=levels, format=lambda value, _: short(value), pad=0.02)
     bar.set_label(quality_title(quality.label, quality.scale), size=12)
     bar.ax.tick_params(labelsize=10)
 
