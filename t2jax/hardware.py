@@ -4,7 +4,6 @@ Peak figures are dense: half of what datasheets print "with sparsity". Prices ar
 and by the seller: they are an argument, `usd_per_hour`, of what needs them.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from t2jax import validate
+from t2jax.report import unknown
 
 __all__ = ["Catalogue", "Hardware", "accelerator", "list_accelerators"]
 
@@ -99,12 +99,8 @@ def accelerator(name: str) -> Hardware:
     """
     key = name.strip().lower().replace("_", "-").replace(" ", "-") if isinstance(name, str) else name
     if key not in _ROWS:
-        near = difflib.get_close_matches(str(key), _ROWS, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(
-            f"no accelerator is called {name!r}: {meant}list_accelerators() shows all {len(_ROWS)}, "
-            "and Hardware(...) describes another"
-        )
+        said = unknown("accelerator", name, _ROWS, "list_accelerators")
+        raise ValueError(f"{said}, and Hardware(...) describes another")
     return Hardware(key, **_ROWS[key])
 
 

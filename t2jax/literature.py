@@ -5,13 +5,13 @@ in N, and a refit of the same runs by a factor of two. So a preset never comes w
 loads JAX until a law is asked for.
 """
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from t2jax.provenance import Provenance, Range
+from t2jax.report import unknown
 
 __all__ = ["Published", "Registry", "list_published", "published"]
 
@@ -93,9 +93,7 @@ def published(name: str, **arguments: Any) -> Any:
     ```
     """
     if name not in _ROWS:
-        near = difflib.get_close_matches(str(name).lower(), _ROWS, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(f"no published law or task is called {name!r}: {meant}list_published() shows all {len(_ROWS)}")
+        raise ValueError(unknown("published law or task", name, _ROWS, "list_published"))
     row = _ROWS[name]
     for argument in arguments:
         if argument not in row.arguments:

@@ -1,11 +1,12 @@
 """Numbers and tables as people read them. Imports nothing heavy: the command line's help uses it, too."""
 
+import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-__all__ = ["aligned", "human"]
+__all__ = ["UNITS", "aligned", "human", "unknown"]
 
-_UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
 
 def human(value: float, digits: int = 3) -> str:
@@ -17,7 +18,7 @@ def human(value: float, digits: int = 3) -> str:
         return f"{value:.{digits - 1}e}"
     # Rounding may carry into the next unit: 999.96e6 is '1.00B', not '1000M'.
     rounded = float(f"{value:.{digits - 1}e}")
-    for unit, letter in _UNITS:
+    for unit, letter in UNITS:
         if abs(rounded) >= unit:
             return _significant(rounded / unit, digits) + letter
     return _significant(rounded, digits)
@@ -28,6 +29,13 @@ def _significant(value: float, digits: int) -> str:
         return f"{value:.{digits}g}"
     whole = len(str(int(abs(value))))
     return f"{value:,.{max(digits - whole, 0)}f}"
+
+
+def unknown(what: str, name: object, known: Collection[str], listing: str) -> str:
+    """ "no accelerator is called 'h1000': did you mean 'h100-sxm'? list_accelerators() shows all 14"."""
+    near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"no {what} is called {name!r}: {meant}{listing}() shows all {len(known)}"
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ", left: Sequence[int] = (0,)) -> str:

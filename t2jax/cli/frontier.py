@@ -1,6 +1,5 @@
 """`t2jax frontier`: the optimum along a range, as a table that a person reads, as JSON, or in a file."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from t2jax.cli.sweep_options import Frontier, Span
 from t2jax.planning.coefficients import is_task
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import DEFAULT_TASK, as_option, lacks_demand
-from t2jax.planning.usage import UsageError
+from t2jax.planning.usage import UsageError, refuse_existing
 from t2jax.report import aligned, human
 from t2jax.sweeping.output import arrow
 from t2jax.sweeping.plans import RESULTS, answered
@@ -41,8 +40,8 @@ TITLES = {
 def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
     """What `--json` prints. Raises `UsageError`."""
     out = None if frontier.out is None else Path(frontier.out)
-    if out is not None and os.path.lexists(out):
-        raise UsageError(f"{out} exists: choose another name, or remove it")
+    if out is not None:
+        refuse_existing(out)
     fixed = {name: value for name, value in defaults_of(frontier).items() if name != span.name}
     varies = {span.name, *fixed}
     one = {name: (1.0 if name in varies else None) for name in ("G", "gamma", "unique_tokens")}

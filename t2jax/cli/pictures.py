@@ -14,7 +14,7 @@ from t2jax.cli.frontier import TITLES
 from t2jax.cli.plan import Problem
 from t2jax.cli.plan_text import LIMITS, flops, shown_baselines
 from t2jax.models import known_models
-from t2jax.planning.usage import UsageError
+from t2jax.planning.usage import UsageError, refuse_existing
 from t2jax.plot import plane
 from t2jax.plot.labels import Labels
 from t2jax.plot.style import COLOURS, INK, finish, human_axis, log_axis, look, rounded, series
@@ -197,8 +197,7 @@ def _save(figure: Figure, path: str) -> None:
     aside = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
         figure.savefig(aside, format=out.suffix.lower().removeprefix("."), dpi=160)
-        if os.path.lexists(out):  # since the options were looked at
-            raise UsageError(f"{path} exists: choose another name, or remove it")
+        refuse_existing(path)  # again: it may have come since the options were looked at
         os.replace(aside, out)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None

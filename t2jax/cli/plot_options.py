@@ -1,13 +1,12 @@
 """`--plot FILE`: what it takes, and what is wrong with it, before anything is computed. Loads no matplotlib."""
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from t2jax.planning.usage import UsageError
+from t2jax.planning.usage import UsageError, refuse_existing
 
 __all__ = ["PlotFile", "check_plot"]
 
@@ -25,7 +24,6 @@ def check_plot(plot: str | None) -> None:
         raise UsageError(f"--plot must end in .png, .pdf or .svg, got {plot}")
     if not path.parent.is_dir():
         raise UsageError(f"--plot {plot}: there is no folder {path.parent}")
-    if os.path.lexists(path):
-        raise UsageError(f"{plot} exists: choose another name, or remove it")
+    refuse_existing(plot)
     if find_spec("matplotlib") is None:
         raise UsageError('--plot needs matplotlib: pip install "t2jax[plot]"')

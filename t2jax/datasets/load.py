@@ -1,6 +1,5 @@
 """From a name to columns: a local copy if there is one, else the source's files, fetched once, checked and kept."""
 
-import difflib
 import importlib
 import os
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from t2jax.datasets.catalogue import CATALOGUE, Entry, File
 from t2jax.datasets.columns import Dataset, from_csv
 from t2jax.datasets.convert import CONVERSIONS
+from t2jax.report import unknown
 
 __all__ = ["NoDataError", "dataset"]
 
@@ -36,9 +36,7 @@ def dataset(name: str) -> Dataset:
     ```
     """
     if name not in CATALOGUE:
-        near = difflib.get_close_matches(str(name).lower(), CATALOGUE, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(f"no data set is called {name!r}: {meant}list_datasets() shows all {len(CATALOGUE)}")
+        raise ValueError(unknown("data set", name, CATALOGUE, "list_datasets"))
     entry = CATALOGUE[name]
     folder = os.environ.get("T2JAX_DATA")
     if folder and (path := Path(folder) / f"{name}.csv").is_file():

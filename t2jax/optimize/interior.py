@@ -138,7 +138,7 @@ def solve(
 
         return jax.lax.while_loop(running, step, points)
 
-    state, sharp = jax.lax.fori_loop(first, 3, stage, (state, sharp))
+    state, sharp = jax.lax.fori_loop(first, _POLISH_STAGE + 1, stage, (state, sharp))
     found = sharp.best._asdict()
     active, at_lower, at_upper = parted(found.pop("binds"), len(box.free))
     steps = sharp.approached + state.steps

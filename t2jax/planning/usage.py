@@ -1,13 +1,20 @@
 """Bad usage, and the names that were meant."""
 
 import difflib
+import os
 from collections.abc import Iterable
 
-__all__ = ["UsageError", "meant"]
+__all__ = ["UsageError", "meant", "refuse_existing"]
 
 
 class UsageError(ValueError):
     """What was typed, or a file that was named, cannot be used. The message is for the person who typed it."""
+
+
+def refuse_existing(path: str | os.PathLike[str]) -> None:
+    """Nothing is overwritten. Raises `UsageError` where something, if only a broken link, has the name."""
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists: choose another name, or remove it")
 
 
 def meant(given: str, known: Iterable[str]) -> str:

@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from t2jax.allocation import Allocation, Quantity, Scale
+from t2jax.allocation import Allocation, Quantity, Scale, samples
+from t2jax.costs import TrainingFLOPs
+from t2jax.optimize import NoSolutionError, minimize
 from t2jax.plot.reading import along, quality_title
 from t2jax.plot.style import INK, axes_for, finish, human_axis, log_axis, look, rounded, show_legend
 
@@ -15,7 +17,6 @@ __all__ = ["isoflop"]
 
 _WIDE = 12.0
 """How far a curve goes to both sides of its optimum, as a factor of N."""
-_FROM, _TO = 1.0, 1e15
 _POINTS = 241
 
 
@@ -25,8 +26,8 @@ def isoflop(law: Quantity, budgets: Any, *, runs: Mapping[str, Any] | None = Non
     law: a loss law, or a task loss (then at k = 1). budgets: training FLOPs C, of shape (n,). runs: columns params,
     tokens and loss of one length, drawn as points in the colour of the budget that is nearest to 6ND. ax: as elsewhere.
 
-    Returns the axes. Raises ValueError where a budget has no optimum between one and 1e15 parameters or columns do not
-    fit together, TypeError for what is no law. Source: Hoffmann et al. 2022, arXiv:2203.15556, figure 3.
+    Returns the axes. Raises ValueError where a budget has no optimum or columns do not fit together,
+    TypeError for what is no law. Source: Hoffmann et al. 2022, arXiv:2203.15556, figure 3.
     """
     if not isinstance(law, Quantity):
         raise TypeError(f"law must be a loss law, got {type(law).__name__}")
@@ -63,16 +64,11 @@ def _loss(law: Quantity, params: np.ndarray, budget: float) -> np.ndarray:
 
 
 def _optimum(law: Quantity, budget: float) -> float:
-    """The N of least loss, by grids that close in: of any law, without compiling a solver for it."""
-    low, high = _FROM, _TO
-    for _ in range(6):
-        sizes = np.geomspace(low, high, _POINTS)
-        loss = _loss(law, sizes, budget)
-        least = np.flatnonzero(loss == np.min(loss))  # several, where rounding makes the bottom flat
-        low, high = sizes[max(least[0] - 1, 0)], sizes[min(least[-1] + 1, _POINTS - 1)]
-        if low == _FROM or high == _TO:
-            raise ValueError(f"at {budget:g} training FLOPs {law.label} has no optimum between 1 and 1e15 parameters")
-    return float(np.sqrt(low * high))
+    """N*. One budget after the other: a single problem compiles faster than a batch, and only once."""
+    try:
+        return float(minimize(law, [TrainingFLOPs() <= budget, samples <= 1]).allocation.params)
+    except NoSolutionError as error:
+        raise ValueError(f"at {budget:g} training FLOPs {law.label} has no optimum: {error}") from None
 
 
 def _nearest(budgets: np.ndarray, flops: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Loss or pass@k over (N, D): what a budget can buy, where the optimum is, and where known models are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -53,7 +53,7 @@ def plane(
     best = None if optimum is None else _star(optimum)
 
     N, D = np.meshgrid(*(np.geomspace(*pair, _GRID) for pair in ends))
-    values = _over(quality, N, D, samples)
+    values = _over(quality.__call__, N, D, samples)
     ax = axes_for(ax, (7.6, 5.4))
     log_axis(ax.xaxis)
     log_axis(ax.yaxis)
@@ -83,7 +83,7 @@ def plane(
     handles = []
     for i, (name, budget) in enumerate(lines.items()):
         style = look(i)
-        over = _over_limit(budget, N, D, samples)
+        over = _over(_excess(budget), N, D, samples)
         if over.min() < 0 < over.max():
             ax.contour(N, D, over, [0.0], colors=[style.colour], linestyles=[style.line], linewidths=2, zorder=2)
         handles.append(Line2D([], [], color=style.colour, linestyle=style.line, linewidth=2, label=name))
@@ -95,17 +95,15 @@ def plane(
     return ax
 
 
-def _over(quality: Quantity, N: np.ndarray, D: np.ndarray, samples: float) -> np.ndarray:
-    """A quantity at every point, one by one for the quantity, so that anybody's own function works, too."""
+def _over(fn: Callable[[Allocation], Any], N: np.ndarray, D: np.ndarray, samples: float) -> np.ndarray:
+    """A function of an allocation at every point, one by one for it, so that anybody's own works, too."""
     where = Allocation(N.ravel(), D.ravel(), np.full(N.size, samples))
-    return np.asarray(jax.vmap(quality.__call__)(where), dtype=np.float64).reshape(N.shape)
+    return np.asarray(jax.vmap(fn)(where), dtype=np.float64).reshape(N.shape)
 
 
-def _over_limit(budget: Constraint, N: np.ndarray, D: np.ndarray, samples: float) -> np.ndarray:
+def _excess(budget: Constraint) -> Callable[[Allocation], Any]:
     """Below 0 where N and D are within the limit."""
-    where = Allocation(N.ravel(), D.ravel(), np.full(N.size, samples))
-    logs = jax.tree.map(jax.numpy.log, where)
-    return np.asarray(jax.vmap(budget.violation)(logs), dtype=np.float64).reshape(N.shape)
+    return lambda allocation: budget.violation(jax.tree.map(jax.numpy.log, allocation))
 
 
 def _levels(values: np.ndarray, scale: Scale) -> np.ndarray:

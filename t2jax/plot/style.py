@@ -15,6 +15,8 @@ from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
+from t2jax.report import UNITS
+
 __all__ = [
     "BAND",
     "COLOURS",
@@ -122,7 +124,7 @@ def short(value: float) -> str:
     if size >= 1e15 * (1 - 1e-9) or size < 1e-3 * (1 - 1e-9):
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
-    for unit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+    for unit, letter in UNITS:
         if size >= unit * (1 - 1e-9):
             return f"{value / unit:.4g}{letter}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}"
