@@ -51,7 +51,6 @@ def test_it_runs_from_a_clean_kernel(path: Path, tmp_path: Path, request: pytest
     # As a user starts it: without the tests' devices and settings, in a folder that is not the repository.
     env = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_", "T2JAX_"))}
     env |= {"T2JAX_FAST": "1", "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")}
-    env |= {"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling"}  # most of it is compilation
     if takes_data(notebook):
         env["T2JAX_DATA"] = str(request.getfixturevalue("shared") / "data")  # skips without it
     where = {"metadata": {"path": str(tmp_path)}}
