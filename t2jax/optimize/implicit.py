@@ -17,7 +17,7 @@ from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second
 from t2jax.optimize.interior import Point, nothing, solve
 from t2jax.optimize.kkt import linearised_kkt
 from t2jax.optimize.optimum import Optimum, tolerance
-from t2jax.optimize.pieces import in_pieces
+from t2jax.optimize.pieces import any_lane, in_pieces
 from t2jax.optimize.problem import FAR, Problem
 from t2jax.optimize.separable import separable, solve_separable
 from t2jax.optimize.sharp import Box
@@ -110,9 +110,14 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
     elif problem.curvature is Curvature.CONVEX:
         point = reach(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
-        starts = tuple(spread(functions, box, start, problem.curvature))
-        worst = nothing(starts[0][0], len(starts), len(problem.sorted()[1]))
-        point = _in_turn(lambda x: reach(functions, box, x), starts, worst, problem.curvature is Curvature.SINGLE)
+        worst = nothing(start[0], len(start), len(problem.sorted()[1]))
+        point = _in_turn(
+            lambda x: reach(functions, box, x),
+            slide(functions, box, tuple(start)),
+            lambda: spread(functions, box, start, problem.curvature),
+            worst,
+            problem.curvature is Curvature.SINGLE,
+        )
 
     matters = point.matters
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
@@ -187,24 +192,30 @@ def _solve_whole(
     return held, point
 
 
-def _in_turn(solve: Any, starts: Vector, worst: Point, first_will_do: bool) -> Point:
-    """The best from all starts, or from as many as it takes until one is solved.
+def _in_turn(solve: Any, first: Vector, others: Any, worst: Point, first_will_do: bool) -> Point:
+    """The best from all starts, or from as many as it takes until one is solved: others are looked for if need be.
 
     One after another: side by side they would be short rows that no vector unit likes.
     """
+    count = jax.eval_shape(others)[0].shape[0]
+    starts = tuple(jnp.broadcast_to(a, (count,)) for a in first)
 
-    def looking(state: tuple[Scalar, Point]) -> Scalar:
-        tried, best = state
+    def unsolved(best: Point) -> Scalar:
         limit = tolerance(best.value.dtype)
-        solved = (best.residual <= limit) & (best.violation <= limit)
-        return (tried < starts[0].shape[0]) & ~(first_will_do & solved)
+        return ~(first_will_do & (best.residual <= limit) & (best.violation <= limit))
 
-    def look(state: tuple[Scalar, Point]) -> tuple[Scalar, Point]:
-        tried, best = state
-        found = solve(tuple(jnp.take(a, tried, mode="clip") for a in starts))
-        return tried + 1, _best(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
+    def look(state: tuple[Scalar, Vector, Point]) -> tuple[Scalar, Vector, Point]:
+        tried, starts, best = state
+        starts = jax.lax.cond(tried == 1, lambda _: tuple(others()), lambda starts: starts, starts)
+        found = solve(tuple(jnp.take(a, tried - 1, mode="clip") for a in starts))
+        better = _best(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
+        open_ = unsolved(best)
+        return tried + 1, starts, jax.tree.map(lambda a, b: jnp.where(open_, a, b), better, best)
 
-    return jax.lax.while_loop(looking, look, (worst.steps, worst))[1]
+    def looking(state: tuple[Scalar, Vector, Point]) -> Scalar:
+        return (state[0] <= count) & any_lane(unsolved(state[2]))
+
+    return jax.lax.while_loop(looking, look, (0, starts, worst))[2]
 
 
 def _best(points: Point) -> Point:

@@ -26,6 +26,7 @@ from t2jax.optimize.dense import (
     solve_factored,
 )
 from t2jax.optimize.kkt import add_outer, hold
+from t2jax.optimize.pieces import any_lane
 from t2jax.optimize.sharp import Box, Record, Sharp, approach, parted, polish, slope_size, with_what_matters
 
 Functions = Callable[[Vector], Vector]
@@ -100,8 +101,7 @@ def solve(
 
     # All stages go through one loop body: derivatives are most of a step, and of what is compiled.
     def stage(which: Any, points: Any) -> Any:
-        def running(points: Any) -> Scalar:
-            state, sharp = points
+        def running(state: _State, sharp: Sharp) -> Scalar:
             solved = sharp.best.residual <= enough
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
             going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps) & ~solved
@@ -112,7 +112,7 @@ def solve(
             return running
 
         def step(points: Any) -> Any:
-            state, sharp = points
+            going, state, sharp = points
             # The polish starts from where the barrier ended.
             inside = (which == _BARRIER_STAGE) | ((which == _POLISH_STAGE) & (sharp.polished == 0))
             x, lam = (
@@ -125,18 +125,20 @@ def solve(
                 binds = tuple(jnp.where(inside, a, b) for a, b in zip(_binding(box, state), sharp.binds, strict=True))
                 matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
                 here = sharp._replace(x=x, multipliers=lam, binds=binds, matters=matters)
-                return polish(box, state.size, here, derivatives)
+                return polish(box, state.size, here, derivatives, going)
 
-            return jax.lax.switch(
+            convex = curvature is Curvature.CONVEX
+            state, sharp = jax.lax.switch(
                 which - first,
                 [
-                    lambda: (state, approach(box, sharp, derivatives, convex=curvature is Curvature.CONVEX)),
-                    lambda: (_step(functions, box, state, derivatives, eps), sharp),
+                    lambda: (state, approach(box, sharp, derivatives, going, convex=convex)),
+                    lambda: (_step(functions, box, state, derivatives, going, eps), sharp),
                     lambda: (state, polished()),
                 ][first:],
             )
+            return running(state, sharp), state, sharp
 
-        return jax.lax.while_loop(running, step, points)
+        return jax.lax.while_loop(lambda points: any_lane(points[0]), step, (running(*points), *points))[1:]
 
     state, sharp = jax.lax.fori_loop(first, _POLISH_STAGE + 1, stage, (state, sharp))
     found = sharp.best._asdict()
@@ -183,7 +185,10 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
     )
 
 
-def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: float) -> _State:
+def _step(
+    functions: Functions, box: Box, state: _State, derivatives: Any, going: Scalar, eps: float
+) -> _State:
+    """One step of a lane that is `going`; another stays as it is."""
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
     (f, *g), (df, *dg), hessian = derivatives
@@ -248,18 +253,22 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
         growth = growth * (new / old)
     further = [jnp.abs(new_g[c] + new_s[c]) - jnp.abs(g[c] + s[c]) for c in range(m)]
     change = new_f - f - mu * jnp.log(growth) + penalty * dot(further, [jnp.ones_like(f)] * m)
-    better = once(change) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)
+    better = (once(change) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)) & going
 
     moved = primal * length
     grown = jnp.where(within < 1.0, 3.0 * state.radius, jnp.maximum(state.radius, moved))
     radius = jnp.where(better, jnp.minimum(grown, 20.0), 0.3 * moved)
 
+    # g is a difference of logarithms near 50: it has no digits beyond 100 eps. The new point counts, as a last step may
+    # well have left the constraints.
+    residual = largest([error, 0.01 * missed, *(0.01 * jnp.abs(a + b) for a, b in zip(new_g, new_s, strict=True))])
+
     fell = zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True)
     sank = zip([*lam, *zl, *zu], [*new_lam, *new_zl, *new_zu], strict=True)
     binds = [new * old_z < new_z * old for (old, new), (old_z, new_z) in zip(fell, sank, strict=True)]
 
-    def keep(new: Vector, old: Vector) -> Vector:
-        return tuple(jnp.where(better, a, b) for a, b in zip(new, old, strict=True))
+    def keep(new: Vector, old: Vector, if_: Scalar = better) -> Vector:
+        return tuple(jnp.where(if_, a, b) for a, b in zip(new, old, strict=True))
 
     return _State(
         x=keep(new_x, x),
@@ -269,15 +278,13 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, eps: 
         multipliers=keep(new_lam, lam),
         below=keep(new_zl, zl),
         above=keep(new_zu, zu),
-        matters=matters,
+        matters=keep(matters, state.matters, going),
         binds=keep(binds, state.binds),
-        size=size,
-        radius=radius,
-        last_step=jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0),
-        # g is a difference of logarithms near 50: it has no digits beyond 100 eps. The new point counts, as a last
-        # step may well have left the constraints.
-        residual=largest([error, 0.01 * missed, *(0.01 * jnp.abs(a + b) for a, b in zip(new_g, new_s, strict=True))]),
-        steps=state.steps + 1,
+        size=jnp.where(going, size, state.size),
+        radius=jnp.where(going, radius, state.radius),
+        last_step=jnp.where(going, jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0), state.last_step),
+        residual=jnp.where(going, residual, state.residual),
+        steps=jnp.where(going, state.steps + 1, state.steps),
     )
 
 

@@ -6,7 +6,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["in_cache", "in_pieces"]
+__all__ = ["any_lane", "in_cache", "in_pieces"]
+
+
+@jax.custom_batching.custom_vmap
+def any_lane(flag: Any) -> Any:
+    """Is a flag set in any of the lanes computed together? A loop that asks this has one condition for all of them.
+
+    With a condition for each lane, `vmap` adds a selection of every part of the loop's state to each of its steps. A
+    loop that asks this instead must itself leave a lane that is done as it is, whatever the others go on to do.
+    """
+    return flag
+
+
+@any_lane.def_vmap
+def _(size: int, batched: list[bool], flag: Any) -> Any:
+    return any_lane(jnp.any(flag, axis=0) if batched[0] else flag), False
 
 
 def in_cache(fn: Any, leaves: list[Any], lanes_of: Mapping[str, int]) -> Any:

@@ -75,10 +75,11 @@ def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:
     return largest([*curved, _TINY * jnp.ones_like(df[0])])
 
 
-def approach(box: Box, state: Sharp, derivatives: Any, *, convex: bool) -> Sharp:
+def approach(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, convex: bool) -> Sharp:
     """One step: note how good the point is; let go of what has a price of the wrong sign; Newton; hold what is hit.
 
     Nothing makes it descend. Where the problem is not `convex` a point only counts if it is a minimum on what binds.
+    In a lane that is not `going`, nothing that is used later changes.
     """
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
@@ -136,20 +137,24 @@ def approach(box: Box, state: Sharp, derivatives: Any, *, convex: bool) -> Sharp
         residual=residual,
         violation=violation,
     )
-    better = once(residual) <= state.best.residual
+    better = going & (once(residual) <= state.best.residual)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), after, state.best)
-    return Sharp(new_x, new_lam, binds, matters, best, state.approached + 1, state.polished)
+    matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
+    return Sharp(new_x, new_lam, binds, matters, best, jnp.where(going, state.approached + 1, state.approached), state.polished)
 
 
-def polish(box: Box, size: Scalar, sharp: Sharp, derivatives: Any) -> Sharp:
-    """Note how good the point is, then move on: first to the bounds that bind, then by Newton on what binds."""
+def polish(box: Box, size: Scalar, sharp: Sharp, derivatives: Any, going: Scalar) -> Sharp:
+    """Note how good the point is, then move on: first to the bounds that bind, then by Newton on what binds.
+
+    In a lane that is not `going`, nothing that is used later changes.
+    """
     active, at_lower, at_upper = parted(sharp.binds, len(box.free))
     x, lam = sharp.x, sharp.multipliers
     (f, *g), (df, *dg), hessian = derivatives
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(len(x)))
     residual, violation = _kkt(box, size, x, lam, g, slopes)
     here = Record(x, lam, sharp.binds, f, tuple(g), slopes, residual, violation)
-    better = once(residual) <= sharp.best.residual
+    better = going & (once(residual) <= sharp.best.residual)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, sharp.best)
 
     # A price of the wrong sign, once the equations have been solved: what has it does not bind after all.
@@ -169,7 +174,7 @@ def polish(box: Box, size: Scalar, sharp: Sharp, derivatives: Any) -> Sharp:
     new_x = [jnp.where(first, a, b) for a, b in zip(onto, moved, strict=True)]
     new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
     binds = (*active, *at_lower, *at_upper)
-    return Sharp(tuple(new_x), tuple(new_lam), binds, sharp.matters, best, sharp.approached, sharp.polished + 1)
+    return Sharp(tuple(new_x), tuple(new_lam), binds, sharp.matters, best, sharp.approached, jnp.where(going, sharp.polished + 1, sharp.polished))
 
 
 def parted(binds: Vector, n: int) -> tuple[Vector, Vector, Vector]:
