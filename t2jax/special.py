@@ -134,30 +134,35 @@ def _log_failure(a: Array, b: Array, k: Array) -> Array:
 
 @_log_failure.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    (a, b, k), (da, db, dk) = primals, tangents
-    of_b, of_a, of_k = once((_mixed_digamma(a, b, k), _digamma_step(a + b, k), _digamma_step(b + k, a)))
-    slope = db * of_b - da * of_a - dk * of_k
-    return _log_failure(a, b, k), slope
+    da, db, dk = tangents
+    of_a, of_b, of_k = once(_slopes(*primals))
+    return _log_failure(*primals), da * of_a + db * of_b + dk * of_k
 
 
 @jax.custom_jvp
-def _mixed_digamma(a: Array, b: Array, k: Array) -> Array:
-    """digamma(b + a) + digamma(b + k) - digamma(b) - digamma(b + a + k), the derivative of `log_failure` in b."""
-    return _mixed_digamma_terms(a, b, k)
+def _slopes(a: Array, b: Array, k: Array) -> tuple[Array, Array, Array]:
+    """The derivatives of `log_failure`, of digammas: in a `ψ(a+b) - ψ(a+b+k)`, in k `ψ(b+k) - ψ(a+b+k)`, and in b
+    `ψ(b+a) + ψ(b+k) - ψ(b) - ψ(a+b+k)`.
+    """
+    return -_digamma_step(a + b, k), _mixed_digamma(a, b, k), -_digamma_step(b + k, a)
 
 
-@_mixed_digamma.defjvp
-def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+@_slopes.defjvp
+def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> Any:
+    # All second derivatives, once, so that any number of directions costs a few products each.
     (a, b, k), (da, db, dk) = primals, tangents
-    value, slope_b = jax.jvp(lambda b: _mixed_digamma_terms(a, b, k), (b,), (jnp.ones_like(b),))
-    _, slope_a = jax.jvp(lambda y: _digamma_step_terms(y, k), (a + b,), (jnp.ones_like(b),))
-    _, slope_k = jax.jvp(lambda y: _digamma_step_terms(y, a), (b + k,), (jnp.ones_like(b),))
-    value, slope_a, slope_b, slope_k = once((value, slope_a, slope_b, slope_k))
-    return value, db * slope_b - da * slope_a - dk * slope_k
+    one = (jnp.ones_like(b),)
+    of_b, bb = jax.jvp(lambda b: _mixed_digamma(a, b, k), (b,), one)
+    step_a, ab = jax.jvp(lambda y: _digamma_step(y, k), (a + b,), one)
+    step_k, bk = jax.jvp(lambda y: _digamma_step(y, a), (b + k,), one)
+    of_a, of_k, of_b, bb, ab, bk, ak = once((-step_a, -step_k, of_b, bb, -ab, -bk, -_trigamma(a + b + k)))
+    moved = (ab * (da + db) + ak * dk, bb * db + ab * da + bk * dk, bk * (db + dk) + ak * da)
+    return (of_a, of_b, of_k), moved
 
 
 @jax.jit
-def _mixed_digamma_terms(a: Array, b: Array, k: Array) -> Array:
+def _mixed_digamma(a: Array, b: Array, k: Array) -> Array:
+    """digamma(b + a) + digamma(b + k) - digamma(b) - digamma(b + a + k)."""
     moves, terms = _effort(b)
     moved, both = 0.0, a + k
     for j in range(moves):
@@ -168,25 +173,9 @@ def _mixed_digamma_terms(a: Array, b: Array, k: Array) -> Array:
     return a * (moved + 0.5 * at.mixed + tail) + jnp.log1p(a * k * at.u0 * at.u3)
 
 
-@jax.custom_jvp
+@jax.jit
 def _digamma_step(y: Array, t: Array) -> Array:
     """digamma(y + t) - digamma(y), t >= 0."""
-    return _digamma_step_terms(y, t)
-
-
-@_digamma_step.defjvp
-def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    # Both slopes are computed, once, so that any number of directions costs two products each.
-    (y, t), (dy, dt) = primals, tangents
-    one, zero = jnp.ones_like(y), jnp.zeros_like(y)
-    _, slope_y = jax.jvp(_digamma_step_terms, (y, t), (one, zero))
-    _, slope_t = jax.jvp(_digamma_step_terms, (y, t), (zero, one))
-    slope_y, slope_t = once((slope_y, slope_t))
-    return _digamma_step(y, t), dy * slope_y + dt * slope_t
-
-
-@jax.jit
-def _digamma_step_terms(y: Array, t: Array) -> Array:
     moves, terms = _effort(y)
     moved = 0.0
     for j in range(moves):
@@ -198,6 +187,19 @@ def _digamma_step_terms(y: Array, t: Array) -> Array:
     for c in (*_DIGAMMA[: terms - 1][::-1], 0.0):
         value, step = c + w0 * value, step_w * value + w1 * step
     return t * (moved + 0.5 * (u0 * u1) + step) + jnp.log1p(t * u0)
+
+
+@jax.jit
+def _trigamma(x: Array) -> Array:
+    moves, terms = _effort(x)
+    moved = 0.0
+    for j in range(moves):
+        moved = moved + (1.0 / (x + float(j))) ** 2
+    u = 1.0 / (x + float(moves))
+    w, series = u * u, 0.0
+    for n in range(terms, 0, -1):
+        series = w * (2 * n * _DIGAMMA[n - 1] + series)
+    return moved + u * (1.0 + 0.5 * u + series)
 
 
 def log1p_over(y: Any, xp: Any = jnp) -> Any:

@@ -11,7 +11,7 @@ from t2jax import validate
 from t2jax.allocation import Allocation, Curvature, Quantity, Scale
 from t2jax.display import Displayed, Grid
 from t2jax.equations import Equation, Say, equation_of, law_parts, minus, plus
-from t2jax.fusion import once
+from t2jax.fusion import chained, once
 from t2jax.logs import log_sum
 from t2jax.passk import BetaPassRate
 from t2jax.powers import PowerTerm
@@ -82,22 +82,9 @@ class T2Accuracy(Displayed, Quantity):
         validate.share("theta[2], the highest mean pass rate θ2,", self.theta[..., 2])
         self.provenance = provenance
 
-    def _log_beta(self, log: Any) -> tuple[Array, Array]:
-        """(log a, log b) of the Beta distribution of pass rates over problems."""
-        theta0, theta1, theta2, theta3, theta4 = (self.theta[..., i] for i in range(5))
-        loss = once(jnp.exp(self.law.log_value(log)))
-        steep = theta1 * (loss - theta0)
-        # Beyond these ν the distribution is a point, or all at 0 and 1, to every digit.
-        most = 60.0 if loss.dtype == jnp.float64 else 30.0
-        log_nu = jnp.clip(theta3 + theta4 * loss, -most, most)
-        # 1 − μ = (1 − θ2 + e^steep)/(1 + e^steep): no cancellation as μ → 1.
-        log_a = log_nu + jnp.log(theta2) + jax.nn.log_sigmoid(-steep)
-        log_b = log_nu + log_sum((1.0 - theta2, jnp.zeros_like(steep)), (1.0, steep)) - jax.nn.softplus(steep)
-        return log_a, log_b
-
     def beta_at(self, log: Any) -> tuple[Array, Array]:
         """(a, b) of the distribution of pass rates over problems, where the decision has these logarithms."""
-        log_a, log_b = self._log_beta(log)
+        log_a, log_b = _log_beta(self.law.log_value(log), self.theta)
         return jnp.exp(log_a), jnp.exp(log_b)
 
     def pass_rates(self, params: Any, tokens: Any) -> BetaPassRate:
@@ -120,11 +107,7 @@ class T2Accuracy(Displayed, Quantity):
         return law_parts(self)
 
     def score(self, log: Any) -> Float[Array, "..."]:
-        log_a, log_b = once(self._log_beta(log))
-        # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold comes after.
-        kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)
-        odds = log_odds_of_pass(log_failure(jnp.exp(kept), jnp.exp(log_b), jnp.exp(log.samples)))
-        return odds + (log_a - kept)
+        return _log_odds(self.law.log_value(log), log.samples, self.theta)
 
     @property
     def scale(self) -> Scale:
@@ -133,6 +116,30 @@ class T2Accuracy(Displayed, Quantity):
     @property
     def curvature(self) -> Curvature:
         return max(Curvature.SINGLE, self.law.curvature)
+
+
+def _log_beta(log_loss: Array, theta: Array) -> tuple[Array, Array]:
+    """(log a, log b) of the Beta distribution of pass rates over problems."""
+    theta0, theta1, theta2, theta3, theta4 = (theta[..., i] for i in range(5))
+    loss = jnp.exp(log_loss)
+    steep = theta1 * (loss - theta0)
+    # Beyond these ν the distribution is a point, or all at 0 and 1, to every digit.
+    most = 60.0 if loss.dtype == jnp.float64 else 30.0
+    log_nu = jnp.clip(theta3 + theta4 * loss, -most, most)
+    # 1 − μ = (1 − θ2 + e^steep)/(1 + e^steep): no cancellation as μ → 1.
+    log_a = log_nu + jnp.log(theta2) + jax.nn.log_sigmoid(-steep)
+    log_b = log_nu + log_sum((1.0 - theta2, jnp.zeros_like(steep)), (1.0, steep)) - jax.nn.softplus(steep)
+    return log_a, log_b
+
+
+@chained
+def _log_odds(log_loss: Array, log_samples: Array, theta: Array) -> Array:
+    """Of pass@k."""
+    log_a, log_b = once(_log_beta(log_loss, theta))
+    # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold comes after.
+    kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)
+    odds = log_odds_of_pass(log_failure(jnp.exp(kept), jnp.exp(log_b), jnp.exp(log_samples)))
+    return odds + (log_a - kept)
 
 
 def _loss_law(name: str, law: Any) -> Any:

@@ -57,8 +57,9 @@ def by_newton(objective: Callable[[Vector], Scalar]) -> Evaluate:
 
     def evaluate(z: Vector) -> Any:
         (value, gradient), push = jax.linearize(jax.value_and_grad(objective), tuple(z))
-        rows = [push(one)[1] for one in _units(z)]
-        return value, list(gradient), _symmetric(len(z), lambda i, j: rows[i][j])
+        # All directions side by side: one after another each would be compiled.
+        columns = jax.vmap(lambda one: push(one)[1])(tuple(jnp.eye(len(z), dtype=z[0].dtype)))
+        return value, list(gradient), _symmetric(len(z), lambda i, j: columns[j][i])
 
     return evaluate
 

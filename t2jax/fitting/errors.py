@@ -1,6 +1,6 @@
 """How sure a fit is: the covariance of its coordinates, and which coefficients the data say nothing of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from t2jax.fitting.descent import by_newton
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastSquares
 from t2jax.fitting.search import Problem
 
@@ -62,32 +63,37 @@ def linearised(problem: Problem, z: np.ndarray, weights: np.ndarray, width: floa
 
 @eqx.filter_jit
 def _linearised(problem: Problem, z: Array, weights: Array, width: Array) -> dict[str, Any]:
-    def coefficients(z: Array) -> Array:
-        return jnp.stack([jnp.asarray(one) for one in problem.coordinates.coefficients(list(z))])
+    def coefficients(z: list[Array]) -> Array:
+        return jnp.stack([jnp.asarray(one) for one in problem.coordinates.coefficients(z)])
 
-    objective = lambda z: problem.objective(list(z), weights, width)  # noqa: E731
-    value, gradient = jax.value_and_grad(objective)(z)
+    value, gradient, hessian = by_newton(lambda z: problem.objective(z, weights, width))(list(z))
     if problem.counted:
-        likelihood = problem.log_likelihood(list(z))
-        rows = -jax.jacfwd(lambda z: problem.log_likelihood(list(z)))(z)
-        residuals, felt = problem.excess_rate(list(z)), rows
+        likelihood, slopes = _with_slopes(problem.log_likelihood, z)
+        residuals, rows = problem.excess_rate(list(z)), -slopes
+        felt = rows
     else:
         likelihood = jnp.zeros(0)
-        residuals = problem.residuals(list(z))
-        rows = jax.jacfwd(lambda z: problem.residuals(list(z)))(z)
+        residuals, rows = _with_slopes(problem.residuals, z)
         observed = problem.data[problem.family.observed.name]
         felt = rows if problem.on_log else rows / (observed - residuals)[:, None]
+    of_z, slopes = _with_slopes(coefficients, z)
     return {
-        "coefficients": coefficients(z),
-        "slopes": jax.jacfwd(coefficients)(z),
+        "coefficients": of_z,
+        "slopes": slopes,
         "residuals": residuals,
         "rows": rows,
         "felt": felt,
         "log_likelihood": likelihood,
         "value": value,
-        "gradient": gradient,
-        "hessian": jax.hessian(objective)(z),
+        "gradient": jnp.stack(gradient),
+        "hessian": jnp.stack([jnp.stack(row) for row in hessian]),
     }
+
+
+def _with_slopes(fn: Callable[[list[Array]], Array], z: Array) -> tuple[Array, Array]:
+    """(fn(z), (n, p) its derivatives)."""
+    value, push = jax.linearize(lambda z: fn(list(z)), z)
+    return value, jax.vmap(push, out_axes=1)(jnp.eye(len(z)))
 
 
 def covariance_of(

@@ -18,6 +18,7 @@ from jaxtyping import Array
 from t2jax.allocation import Allocation, Quantity, Scale
 from t2jax.fitting.coordinates import Kind, Term, coefficient_names, coefficient_values
 from t2jax.fitting.table import NATURAL, POSITIVE, SHARE, Column, Table
+from t2jax.fusion import chained
 from t2jax.laws import Chinchilla, DataConstrained, Kaplan, Overtraining
 from t2jax.passk import BetaPassRate
 from t2jax.provenance import Provenance
@@ -114,14 +115,20 @@ def beta_of_rows(model: Any, data: Data) -> tuple[Array, Array]:
 
 
 def log_likelihood(model: Any, data: Data) -> Array:
-    """The beta-binomial log-likelihood of every row's counts, without the binomial coefficient.
-
-    log B(a + c, b + n − c) − log B(a, b) as two log failures, log B(a, b + n − c) − log B(a, b) and, with the two
-    arguments of the Beta exchanged, log B(b + n − c, a + c) − log B(b + n − c, a): neither cancels.
-    """
+    """The beta-binomial log-likelihood of every row's counts, without the binomial coefficient."""
     a, b = beta_of_rows(model, data)
-    wrong = data["num_samples"] - data["num_correct"]
-    return log_failure(a, b, wrong) + log_failure(b + wrong, a, data["num_correct"])
+    return _log_beta_binomial(a, b, (data["num_correct"], data["num_samples"] - data["num_correct"]))
+
+
+@chained
+def _log_beta_binomial(a: Array, b: Array, counts: tuple[Array, Array]) -> Array:
+    """log B(a + right, b + wrong) − log B(a, b), as two log failures of which neither cancels.
+
+    They are log B(a, b + wrong) − log B(a, b) and, with the two arguments of the Beta exchanged,
+    log B(b + wrong, a + right) − log B(b + wrong, a).
+    """
+    right, wrong = counts
+    return log_failure(a, b, wrong) + log_failure(b + wrong, a, right)
 
 
 def log_binomial(n: np.ndarray, c: np.ndarray) -> np.ndarray:
