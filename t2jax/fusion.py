@@ -33,16 +33,24 @@ def chained(fn: Callable[..., Any]) -> Callable[..., Any]:
     five, instead of all of fn's operations again. A derivative in `rest` is the usual one.
     """
 
-    @jax.custom_jvp
-    def value(u: Any, v: Any, rest: Any) -> Any:
-        return fn(u, v, rest)
+    # Jitted, each is traced but once, wherever it is used.
+    fn = jax.jit(fn)
+    value = jax.custom_jvp(lambda u, v, rest: fn(u, v, rest))
 
+    @jax.jit
     def with_slopes(u: Any, v: Any, rest: Any) -> Any:
         f, push = jax.linearize(lambda u, v: fn(u, v, rest), u, v)
         one, zero = jnp.ones_like(u), jnp.zeros_like(u)
         return once((f, push(one, zero), push(zero, one)))
 
-    slopes = jax.custom_jvp(with_slopes)
+    @jax.jit
+    def with_curvatures(u: Any, v: Any, rest: Any) -> Any:
+        (f, of_u, of_v), push = jax.linearize(lambda u, v: with_slopes(u, v, rest), u, v)
+        one, zero = jnp.ones_like(u), jnp.zeros_like(u)
+        (_, uu, uv), (_, _, vv) = push(one, zero), push(zero, one)
+        return once((f, of_u, of_v, uu, uv, vv))
+
+    slopes = jax.custom_jvp(lambda u, v, rest: with_slopes(u, v, rest))
 
     @partial(value.defjvp, symbolic_zeros=True)
     def _(primals: Any, tangents: Any) -> Any:
@@ -56,11 +64,8 @@ def chained(fn: Callable[..., Any]) -> Callable[..., Any]:
     def _(primals: Any, tangents: Any) -> Any:
         if not _along_two(tangents):
             return jax.jvp(with_slopes, primals, _filled(primals, tangents))
-        (u, v, rest), (du, dv, _) = primals, tangents
-        (f, of_u, of_v), push = jax.linearize(lambda u, v: with_slopes(u, v, rest), u, v)
-        one, zero = jnp.ones_like(u), jnp.zeros_like(u)
-        (_, uu, uv), (_, _, vv) = push(one, zero), push(zero, one)
-        f, of_u, of_v, uu, uv, vv = once((f, of_u, of_v, uu, uv, vv))
+        du, dv, _ = tangents
+        f, of_u, of_v, uu, uv, vv = with_curvatures(*primals)
         return (f, of_u, of_v), (of_u * du + of_v * dv, uu * du + uv * dv, uv * du + vv * dv)
 
     return value
