@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax.allocation import Curvature, Quantity, Scale, is_number, is_traced
+from t2jax.from_logs import from_logs
 
 __all__ = ["Custom", "quantity"]
 
@@ -23,10 +24,16 @@ class Custom(Quantity):
     probability: bool = eqx.field(static=True)
 
     def score(self, log: Any) -> Float[Array, "..."]:
-        value = self.fn(jax.tree.map(jnp.exp, log))
+        # A function may look at numbers that are known, as Python does: it is taken apart only where they are not.
+        traced = any(is_traced(leaf) for leaf in jax.tree.leaves(log))
+        value = from_logs(self._value, log) if traced else self._value(jax.tree.map(jnp.exp, log))
+        return self.scale.of_value(value)
+
+    def _value(self, decision: Any) -> Array:
+        value = self.fn(decision)
         if not is_number(value):
             raise TypeError(f"{self.name} must return a positive number for an allocation, got {value!r}")
-        return self.scale.of_value(jnp.asarray(value, dtype=float) if isinstance(value, int | float) else value)
+        return jnp.asarray(value, dtype=float) if isinstance(value, int | float) else jnp.asarray(value)
 
     @property
     def scale(self) -> Scale:

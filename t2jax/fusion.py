@@ -1,4 +1,4 @@
-"""Hints to XLA: compute this once."""
+"""Hints to XLA: compute this once, compile this in a hurry."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,14 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-__all__ = ["chained", "once"]
+__all__ = ["IN_A_HURRY", "chained", "once"]
+
+IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):
+    # What Python 3.11 gets compiles a third faster so. Without optimisation its older emitters are wrong: searches that
+    # take differences do not end. Later releases have no choice of emitters.
+    IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+"""How XLA compiles for a CPU what will run for a shorter time than it takes to compile."""
 
 _BARRIERS_HOLD = tuple(int(part) for part in jax.__version__.split(".")[:3]) >= (0, 11, 2)
 

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import problems as p
 import pytest
 
 import t2jax as t2
@@ -127,7 +128,7 @@ def clear(scenarios, found):
 @pytest.mark.slow
 def test_answers_as_the_general_method(answers):
     scenarios, one = answers
-    other = jax.jit(jax.vmap(lambda s: solved(general, s)))(scenarios)
+    other = jax.jit(jax.vmap(lambda s: solved(general, s)), compiler_options=p.QUICK)(scenarios)
     np.testing.assert_array_equal(one.ok, other.ok)
     infeasible = np.asarray(one.violation) > 1e-8
     np.testing.assert_array_equal(np.asarray(one.ok), ~infeasible)
@@ -171,7 +172,8 @@ def test_same_derivatives_as_the_general_method():
         return jnp.stack([*(jnp.log(a) for a in jax.tree.leaves(found.allocation)), found.value, *found.shadow_prices])
 
     def elasticities(mode, of):
-        found = np.asarray(jax.jit(jax.vmap(mode(functools.partial(outcome, of))))(points))
+        slopes = jax.jit(jax.vmap(mode(functools.partial(outcome, of))), compiler_options=p.QUICK)
+        found = np.asarray(slopes(points))
         return found * np.asarray(points)[:, None, :]
 
     first = elasticities(jax.jacfwd, itself)

@@ -8,6 +8,7 @@ import jax.export
 import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
+import problems as p
 import pytest
 
 import t2jax as t2
@@ -113,7 +114,7 @@ def _samples(z):
     return Verifier(z[3], z[4]).expected_samples(BetaPassRate(z[0], z[1]), z[2])
 
 
-_slopes = jax.jit(jax.vmap(jax.grad(_samples)))  # of what the other measures are made of
+_slopes = jax.jit(jax.vmap(jax.grad(_samples)), compiler_options=p.QUICK)  # of what the other measures are made of
 
 
 @pytest.mark.slow
@@ -132,7 +133,7 @@ def test_derivatives_of_stopping():
 def test_second_derivatives_of_stopping():
     z = jnp.array([[0.5, 3.0, 10.5, 0.9, 0.05], [0.5, 3.0, 10.5, 1.0, 0.0]])
     h = 1e-5 * np.asarray(z[:1])
-    second = jax.jit(jax.vmap(jax.hessian(_samples)))(z)
+    second = jax.jit(jax.vmap(jax.hessian(_samples)), compiler_options=p.QUICK)(z)
     assert np.all(np.isfinite(second))
     steps = h * np.eye(5)[:, None]
     columns = [(_slopes(z[:1] + step) - _slopes(z[:1] - step)) / (2 * jnp.sum(step)) for step in steps]
@@ -411,21 +412,22 @@ def test_verified_samples_are_an_objective():
 
     cost = t2.TrainingFLOPs() + t2.InferenceFLOPs(1e9, output_tokens=500) + t2.VerificationFLOPs(1e9, queries=1e9)
 
-    def best(soundness_error, **options):
+    def solved(soundness_error):
         made = functools.partial(of, task=task, verifier=Verifier(0.9, soundness_error))
-        solved = t2.quantity(made, name="solved", probability=True)
-        return solved, t2.maximize(solved, [cost <= 1e24], **options)
+        return t2.quantity(made, name="solved", probability=True)
 
-    solved, found = best(1e-3)
+    def best(soundness_error):
+        found = t2.maximize(solved(soundness_error), [cost <= 1e24])
+        return found.value, found.allocation
+
+    (value, at), slope = jax.value_and_grad(best, has_aux=True)(1e-3)
     n, k = (x.ravel() for x in np.meshgrid(np.geomspace(1e7, 1e11, 200), np.geomspace(1, 1e5, 200)))
     left = 1e24 - 2 * n * 1e9 * 500 * k - 1e9 * 1e9 * k
     kept = left > 0
-    grid = solved(t2.Allocation(n[kept], left[kept] / (6 * n[kept]), k[kept]))
-    assert float(found.value) >= float(jnp.max(grid)) - 1e-12
-    assert float(found.value) == pytest.approx(float(jnp.max(grid)), rel=1e-3)
+    grid = solved(1e-3)(t2.Allocation(n[kept], left[kept] / (6 * n[kept]), k[kept]))
+    assert float(value) >= float(jnp.max(grid)) - 1e-12
+    assert float(value) == pytest.approx(float(jnp.max(grid)), rel=1e-3)
     # The envelope theorem: at the optimum only the verifier itself moves the value.
-    slope = jax.grad(lambda s: best(s)[1].value)(1e-3)
-    at = found.allocation
     direct = jax.grad(lambda s: of(at, task, Verifier(0.9, s)))(1e-3)
     assert float(slope) == pytest.approx(float(direct), rel=1e-6)
     assert float(slope) < 0

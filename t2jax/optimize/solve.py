@@ -11,6 +11,7 @@ import numpy as np
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
+from t2jax.fusion import IN_A_HURRY
 from t2jax.optimize.dense import Vector, second_order, second_order_by_differences
 from t2jax.optimize.implicit import find
 from t2jax.optimize.optimum import Optimum, tolerance
@@ -153,13 +154,6 @@ def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_ord
 LANES = {"cpu": 16384}
 """Lanes computed together, by backend: what is between two kernels then stays in a CPU's cache. Searches that take many
 kernels have smaller pieces of their own."""
-
-IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):
-    # What Python 3.11 gets compiles a third faster so. Without optimisation its older emitters are wrong: searches that
-    # take differences do not end. Later releases have no choice of emitters.
-    IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
-"""How XLA compiles for a CPU what will run for a shorter time than it takes to compile."""
 
 _compiled = jax.jit(_solve_and_report, static_argnums=0)
 _compiled_in_a_hurry = jax.jit(

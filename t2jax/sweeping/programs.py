@@ -19,8 +19,8 @@ from jaxtyping import Array
 
 from t2jax.allocation import Allocation, Quantity, Scale, params, samples, tokens
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+from t2jax.fusion import IN_A_HURRY
 from t2jax.optimize import Status, maximize, minimize
-from t2jax.optimize.solve import IN_A_HURRY
 from t2jax.planning.balance import FAR, balanced
 from t2jax.planning.coefficients import is_task
 
