@@ -1,8 +1,8 @@
 """A function of positive numbers, evaluated from their logarithms: its powers become exponentials.
 
-XLA's power of float64 takes twelve times as long on a CPU as its exponential, and each derivative is another power. Where
-the logarithm of the base is known, as that of every coordinate of a decision is, x^y is exp(y·log x), and so are its
-derivatives.
+On a CPU XLA's power of float64 takes twelve times as long as its exponential, and each derivative is another power.
+Where the logarithm of the base is known, as that of every coordinate of a decision is, x^y is exp(y·log x), and so are
+its derivatives.
 """
 
 import math
@@ -17,10 +17,10 @@ __all__ = ["from_logs"]
 
 
 def from_logs(fn: Callable[[Any], Any], logs: Any) -> Any:
-    """fn(exp(logs)), for a traceable fn from a tree of arrays to one array, with logarithms followed where they are known.
+    """fn(exp(logs)), for a traceable fn from a tree of arrays to one array.
 
-    They are known of the arguments, of their products, quotients, powers and roots, of positive numbers in the source,
-    and of all these reshaped or stacked.
+    Logarithms are known of the arguments, of their products, quotients, powers and roots, of positive numbers in the
+    source, and of all these reshaped or stacked.
     """
     values = jax.tree.map(jnp.exp, logs)
     closed = jax.make_jaxpr(fn)(values)

@@ -1,4 +1,6 @@
-"""Functions evaluated from logarithms: the same values and derivatives, without a power where an exponential will do."""
+"""Functions evaluated from logarithms: the same values and derivatives, with exponentials instead of powers."""
+
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,6 @@ import t2jax as t2
 from t2jax.from_logs import from_logs
 
 LOGS = {"N": jnp.log(jnp.asarray(3e9)), "D": jnp.log(jnp.asarray(7e11))}
-
 
 
 EXPONENTIALS = {
@@ -37,7 +38,7 @@ OTHERS = {
 
 @pytest.fixture(scope="module")
 def both():
-    """Of every function value, gradient and Hessian: as its powers are, and from logarithms; compiled in one program."""
+    """Of every function value, gradient and Hessian, with its powers and from logarithms; all in one program."""
 
     def of(logs):
         found = {}
@@ -59,7 +60,7 @@ def test_same_values_and_derivatives(both, name):
 @pytest.mark.parametrize("name", EXPONENTIALS)
 def test_no_powers_are_left(name):
     program = str(jax.make_jaxpr(lambda logs: from_logs(EXPONENTIALS[name], logs))(LOGS))
-    assert not any(f" {power} " in program or f" {power}[" in program for power in ("pow", "integer_pow", "sqrt", "rsqrt"))
+    assert not re.search(r" (pow|integer_pow|sqrt|rsqrt|square)[ \[]", program)
 
 
 def test_what_is_closed_over_keeps_its_derivative():

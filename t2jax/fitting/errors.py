@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,8 +90,8 @@ def _around(problem: Problem, z: Array, weights: Array, width: Array) -> dict[st
     }
 
 
-_linearised = eqx.filter_jit(_around)
-_linearised_in_a_hurry = eqx.filter_jit(_around, compiler_options=IN_A_HURRY)
+_linearised = jax.jit(_around)
+_linearised_in_a_hurry = jax.jit(_around, compiler_options=IN_A_HURRY)
 
 
 def _with_slopes(fn: Callable[[list[Array]], Array], z: Array) -> tuple[Array, Array]:

@@ -185,9 +185,7 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
     )
 
 
-def _step(
-    functions: Functions, box: Box, state: _State, derivatives: Any, going: Scalar, eps: float
-) -> _State:
+def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going: Scalar, eps: float) -> _State:
     """One step of a lane that is `going`; another stays as it is."""
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
