@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from problems import as_printed
 from scipy.optimize import linprog, minimize
 
 import t2jax as t2
@@ -18,6 +19,11 @@ BESIROGLU_LAD = {"A": 482.006055, "B": 2085.436245, "E": 1.81686413, "alpha": 0.
 GADRE = {  # A, B, E, alpha, beta
     "c4": (122.553, 242.609, 1.62002, 0.25257, 0.26223),
     "redpajama": (106.091, 297.976, 1.72024, 0.24308, 0.27300),
+}
+GADRES_LAWS = {  # a, b, eta, E, as EQUATIONS §1 has them from the authors' own code
+    "c4": (141.2773, 189.5155, 0.12124, 1.5083),
+    "redpajama": (212.2361, 366.6872, 0.13643, 1.8366),
+    "refinedweb": (157.1163, 246.2067, 0.12720, 1.7345),
 }
 T2 = {"law.A": 1.6259e7, "law.alpha": 0.93695, "law.B": 9.7598e8, "law.beta": 0.93527, "G": 6.29565, "gamma": 0.43883}
 
@@ -176,6 +182,29 @@ def test_gadres_runs(shared, train_set):
         assert found.coefficients[name] == pytest.approx(value, rel=1e-3)
     logs = logs_of(data, "params", "tokens")
     assert found.objective <= best_of_scipy(literature_starts(200), logs, data["loss"]) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("train_set", GADRES_LAWS)
+def test_gadres_laws(shared, train_set):
+    """To every printed digit, by least squares on the five models that the paper fits: four of 20 tokens per parameter,
+    and the smallest of 320."""
+    five = ((1.1e7, 320), (1.1e7, 20), (7.9e7, 20), (1.54e8, 20), (4.12e8, 20))
+    data = rows_of(
+        shared / "data" / "gadre_overtraining.csv",
+        lambda row: (
+            row["train_set"] == train_set
+            and any(
+                abs(float(row["params"]) / size - 1) < 0.05 and float(row["token_multiplier"]) == multiplier
+                for size, multiplier in five
+            )
+        ),
+        params="params",
+        tokens="tokens",
+        loss="loss_c4_val",
+    )
+    assert len(data["loss"]) == 5
+    found = fit(t2.Overtraining, data, estimator=LeastSquares())
+    as_printed([found.coefficients[name] for name in ("a", "b", "eta", "E")], *GADRES_LAWS[train_set])
 
 
 @pytest.mark.slow
