@@ -1,7 +1,11 @@
 """How every test runs: float64, strict promotion, two virtual CPU devices, array types checked at run time."""
 
+import gc
 import os
 from pathlib import Path
+
+# What tracing makes lives on in caches: to look through all of it for cycles again and again is a twentieth of the time.
+gc.set_threshold(200_000, 50, 1000)
 
 # Read once, when JAX first asks for its devices. Subprocesses of a test inherit them. Compilation is most of what tests
 # take, and half of that is unrolling loops, which changes no operation and no order.

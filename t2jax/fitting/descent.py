@@ -43,11 +43,11 @@ def by_gauss_newton(residuals: Callable[[Vector], Array], weights: Array, delta:
 
     def evaluate(z: Vector) -> Any:
         r, push = jax.linearize(residuals, tuple(z))
-        columns = [push(one) for one in _units(z)]
-        weighted = weights * jnp.minimum(1.0, delta / jnp.maximum(jnp.abs(r), 1e-300))
-        pulled = [weighted * column for column in columns]
-        matrix = _symmetric(len(z), lambda i, j: jnp.sum(pulled[i] * columns[j]))
-        return jnp.sum(weights * huber(r, delta)), [jnp.sum(one * r) for one in pulled], matrix
+        columns = jnp.stack([push(one) for one in _units(z)])
+        pulled = (weights * jnp.minimum(1.0, delta / jnp.maximum(jnp.abs(r), 1e-300)))[None] * columns
+        # As products of matrices: sums along rows would add one number after another.
+        matrix, gradient = pulled @ columns.T, pulled @ r
+        return weights @ huber(r, delta), list(gradient), [list(row) for row in matrix]
 
     return evaluate
 

@@ -41,14 +41,18 @@ class Linear(NamedTuple):
     gradient: np.ndarray
     hessian: np.ndarray
 
-    @property
-    def converged(self) -> bool:
-        """Does the next Newton step promise less than rounding? Where slopes are infinite it promises nothing."""
-        if not (np.isfinite(self.gradient).all() and np.isfinite(self.hessian).all()):
+    def converged(self, loose: Sequence[int]) -> bool:
+        """Does the next Newton step promise less than rounding? Where slopes are infinite it promises nothing.
+
+        loose: coordinates that are not identified. One that runs away has no optimum to arrive at.
+        """
+        kept = np.setdiff1d(np.arange(len(self.gradient)), loose)
+        gradient, hessian = self.gradient[kept], self.hessian[np.ix_(kept, kept)]
+        if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
             return False
-        scale = np.sqrt(np.abs(np.diag(self.hessian))) + 1e-150
-        slope = self.gradient / scale
-        step = np.linalg.lstsq(self.hessian / np.outer(scale, scale), slope, rcond=1e-9)[0]
+        scale = np.sqrt(np.abs(np.diag(hessian))) + 1e-150
+        slope = gradient / scale
+        step = np.linalg.lstsq(hessian / np.outer(scale, scale), slope, rcond=1e-9)[0]
         # A log-likelihood has a unit, nats: what adds less than a millionth of one is nothing. Residuals of 1e-10 are
         # rounding, as in data without noise.
         least = 1e-6 if len(self.log_likelihood) else 1e-20 * len(self.residuals)

@@ -143,7 +143,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         residuals=linear.residuals[:rows],
         starts=len(first),
         share_at_best=found.share,
-        converged=optimal or linear.converged,
+        converged=optimal or linear.converged(loose),
         notes=(*notes_on(template, family, table), *notes_on_range(problem.coordinates.names, coefficients)),
         source=_named(table),
         rows=rows,

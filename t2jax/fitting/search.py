@@ -15,7 +15,7 @@ from t2jax.fitting.coordinates import Coordinates
 from t2jax.fitting.descent import Descended, by_gauss_newton, by_newton, descend, huber
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import Family, beta_of_rows, log_likelihood, log_prediction
-from t2jax.optimize.dense import Vector
+from t2jax.optimize.dense import Scalar, Vector
 
 __all__ = ["Found", "Problem", "descend_all", "narrowing", "search", "width_of"]
 
@@ -23,7 +23,7 @@ _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
 _NOWHERE = 1e-7
 """A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
-_BATCH, _ROUNDS, _STEPS = 256, 5, 8
+_BATCH, _ROUNDS, _STEPS = 256, 4, 12
 _KEPT = 32
 _LANES = 16
 """Exact descents side by side: half of those kept, so that two cores share them."""
@@ -110,7 +110,7 @@ def descend_all(
     def run(lanes: np.ndarray) -> tuple[Array, Array]:
         here, value, heavy = jnp.asarray(z[lanes]), jnp.zeros(len(lanes)), jnp.asarray(of_lanes[lanes])
         for width in widths:
-            here, value = _descend_exactly(problem, here, heavy, jnp.asarray(width))
+            here, value = _descend_exactly(problem, here, heavy, width)
         return here, value
 
     # Rows times lanes bound the memory. Fits to other data and refits share what was compiled: for few rows always as
@@ -141,7 +141,7 @@ def _least_squares(
     for _ in range(_ROUNDS):
 
         def run(lanes: np.ndarray) -> Descended:
-            return _descend_roughly(problem, jnp.asarray(z[lanes]), jnp.asarray(damping[lanes]), heavy)
+            return _descend_roughly(problem, z[lanes], damping[lanes], heavy)
 
         z[left], values[left], damping[left], done = _in_batches(run, left, size)
         left = left[~done]
@@ -171,14 +171,14 @@ def _in_batches(run: Callable[[np.ndarray], Any], lanes: np.ndarray, size: int, 
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)
 
 
-@eqx.filter_jit
+@jax.jit
 def _descend_roughly(problem: Problem, z: Array, damping: Array, weights: Array) -> Descended:
     evaluate = by_gauss_newton(problem.residuals, weights, jnp.asarray(_EVERYWHERE))
     return jax.vmap(lambda one, damp: descend(evaluate, one, damp, _STEPS, tolerance=1e-8))(z, damping)
 
 
-@eqx.filter_jit
-def _descend_exactly(problem: Problem, z: Array, weights: Array, width: Array) -> tuple[Array, Array]:
+@jax.jit
+def _descend_exactly(problem: Problem, z: Array, weights: Array, width: Scalar) -> tuple[Array, Array]:
     def one(z: Array, weights: Array) -> tuple[Array, Array]:
         evaluate = by_newton(lambda at: problem.objective(at, weights, width))
         found = descend(evaluate, z, jnp.asarray(1e-3), 200)
