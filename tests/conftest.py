@@ -4,9 +4,6 @@ import gc
 import os
 from pathlib import Path
 
-# What tracing makes lives on in caches: to look through all of it for cycles again and again is a twentieth of the time.
-gc.set_threshold(200_000, 50, 1000)
-
 # Read once, when JAX first asks for its devices. Subprocesses of a test inherit them. Compilation is most of what tests
 # take, and half of that is unrolling loops, which changes no operation and no order.
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
@@ -18,6 +15,9 @@ import jax
 import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
+
+# What tracing makes lives on in caches: to look through it for cycles again and again takes a twentieth of the time.
+gc.set_threshold(200_000, 50, 1000)
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
