@@ -40,7 +40,7 @@ def main() -> None:
 def measure(starts: int, refits: int, quick: bool) -> list[Row]:
     name, data = runs()
     print(f"{len(data['loss'])} runs: {name}", flush=True)
-    sample, rounds, fresh, repeats = (5, 1, 1, 1) if quick else (100, 5, 3, 5)
+    sample, rounds, fresh = (5, 1, 1) if quick else (100, 5, 3)
     command = [__file__, "--first", *(["--quick"] if quick else [])]
     firsts = [json.loads(in_fresh_process(*command).stdout) for _ in range(fresh)]
     first = {call: statistics.median(one[call] for one in firsts) for call in firsts[0]}
@@ -50,8 +50,7 @@ def measure(starts: int, refits: int, quick: bool) -> list[Row]:
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     taken, scipy = [], []
     for _ in range(rounds):
-        # Steady state: several calls in a row, as SciPy's starts are. The first after another process is slower.
-        taken.append([statistics.median(seconds(call) for _ in range(repeats)) for call in calls.values()])
+        taken.append([seconds(call) for call in calls.values()])
         scipy.append(json.loads(in_fresh_process(__file__, "--scipy", str(sample)).stdout))
     steady = dict(zip(calls, (statistics.median(column) for column in zip(*taken, strict=True)), strict=True))
     print(f"t2jax: {starts:,} starts in {steady['fit']:.2f} s, objective {found.objective:.10e}")

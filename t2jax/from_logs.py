@@ -17,7 +17,7 @@ __all__ = ["from_logs"]
 
 
 def from_logs(fn: Callable[[Any], Any], logs: Any) -> Any:
-    """fn(exp(logs)), for a traceable fn from a tree of arrays to one array.
+    """fn(exp(logs)), for a traceable fn from a tree of arrays to one array; logs: that tree, of any shapes.
 
     Logarithms are known of the arguments, of their products, quotients, powers and roots, of positive numbers in the
     source, and of all these reshaped or stacked.
@@ -31,6 +31,7 @@ def from_logs(fn: Callable[[Any], Any], logs: Any) -> Any:
 _Known = tuple[Any, Any]
 """A value, and its logarithm or None."""
 
+_POWERS = {"cbrt": 1 / 3, "rsqrt": -0.5, "sqrt": 0.5, "square": 2.0}
 _SHAPING = {"broadcast_in_dim", "concatenate", "convert_element_type", "copy", "expand_dims", "reshape", "slice"}
 _SHAPING |= {"squeeze", "stack", "transpose"}
 
@@ -71,12 +72,8 @@ def _applied(equation: Any, operands: Sequence[_Known]) -> list[_Known]:
             return exponential(jnp.asarray(values[1], log.dtype) * log)
         case "integer_pow", (jax.Array() as log,):
             return exponential(params["y"] * log)
-        case "sqrt", (jax.Array() as log,):
-            return exponential(0.5 * log)
-        case "rsqrt", (jax.Array() as log,):
-            return exponential(-0.5 * log)
-        case "square", (jax.Array() as log,):
-            return exponential(2.0 * log)
+        case name, (jax.Array() as log,) if name in _POWERS:
+            return exponential(_POWERS[name] * log)
         case "mul", (jax.Array() as a, jax.Array() as b):
             return [(usual(), a + b)]
         case "div", (jax.Array() as a, jax.Array() as b):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-__all__ = ["IN_A_HURRY", "chained", "once"]
+__all__ = ["IN_A_HURRY", "chained", "jit_in_a_hurry", "once"]
 
 IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
 if jax.__version_info__ < (0, 11):
@@ -16,6 +16,13 @@ if jax.__version_info__ < (0, 11):
     # take differences do not end. Later releases have no choice of emitters.
     IN_A_HURRY = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 """How XLA compiles for a CPU what will run for a shorter time than it takes to compile."""
+
+
+def jit_in_a_hurry(fn: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """`jax.jit(fn, **options)`, compiled in a hurry where the backend is a CPU."""
+    usual, hurried = jax.jit(fn, **options), jax.jit(fn, compiler_options=IN_A_HURRY, **options)
+    return lambda *arguments: (hurried if jax.default_backend() == "cpu" else usual)(*arguments)
+
 
 _BARRIERS_HOLD = tuple(int(part) for part in jax.__version__.split(".")[:3]) >= (0, 11, 2)
 
@@ -37,7 +44,8 @@ def chained(fn: Callable[..., Any]) -> Callable[..., Any]:
     """fn(u, v, rest), an elementwise function, whose derivatives along u and v are computed once to second order.
 
     Where u and v depend on many variables, a derivative then costs two products a direction, and a second derivative
-    five, instead of all of fn's operations again. A derivative in `rest` is the usual one.
+    a few more, instead of all of fn's operations again. A derivative in `rest`, or of higher order, is the usual one.
+    u, v: arrays of one shape. rest: a tree of arrays that broadcast against them, as fn's value does.
     """
 
     # Jitted, each is traced but once, wherever it is used.

@@ -191,6 +191,7 @@ def _digamma_step(y: Array, t: Array) -> Array:
 
 @jax.jit
 def _trigamma(x: Array) -> Array:
+    """The derivative of digamma at x > 0."""
     moves, terms = _effort(x)
     moved = 0.0
     for j in range(moves):

@@ -134,7 +134,7 @@ def _log_beta(log_loss: Array, theta: Array) -> tuple[Array, Array]:
 
 @chained
 def _log_odds(log_loss: Array, log_samples: Array, theta: Array) -> Array:
-    """Of pass@k."""
+    """Of pass@k, from log L, log k and θ0 … θ4; elementwise, where θ has one more axis, its last."""
     log_a, log_b = once(_log_beta(log_loss, theta))
     # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold comes after.
     kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)

@@ -12,7 +12,7 @@ from jaxtyping import Array
 from t2jax.fitting.descent import by_newton
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastSquares
 from t2jax.fitting.search import Problem
-from t2jax.fusion import IN_A_HURRY
+from t2jax.fusion import jit_in_a_hurry
 
 __all__ = ["Linear", "covariance_of", "linearised"]
 
@@ -60,13 +60,13 @@ class Linear(NamedTuple):
 
 
 def linearised(problem: Problem, z: np.ndarray, weights: np.ndarray, width: float) -> Linear:
-    """The problem around z. It runs once, so it is compiled in a hurry."""
-    compiled = _linearised_in_a_hurry if jax.default_backend() == "cpu" else _linearised
-    found = compiled(problem, jnp.asarray(z), jnp.asarray(weights), jnp.asarray(width))
+    """The problem around z."""
+    found = _linearised(problem, jnp.asarray(z), jnp.asarray(weights), jnp.asarray(width))
     return Linear(**{name: np.asarray(value) for name, value in found.items()})
 
 
-def _around(problem: Problem, z: Array, weights: Array, width: Array) -> dict[str, Any]:
+@jit_in_a_hurry  # it runs once
+def _linearised(problem: Problem, z: Array, weights: Array, width: Array) -> dict[str, Any]:
     def coefficients(z: list[Array]) -> Array:
         return jnp.stack([jnp.asarray(one) for one in problem.coordinates.coefficients(z)])
 
@@ -92,10 +92,6 @@ def _around(problem: Problem, z: Array, weights: Array, width: Array) -> dict[st
         "gradient": jnp.stack(gradient),
         "hessian": jnp.stack([jnp.stack(row) for row in hessian]),
     }
-
-
-_linearised = jax.jit(_around)
-_linearised_in_a_hurry = jax.jit(_around, compiler_options=IN_A_HURRY)
 
 
 def _with_slopes(fn: Callable[[list[Array]], Array], z: Array) -> tuple[Array, Array]:

@@ -282,7 +282,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
         radius=jnp.where(going, radius, state.radius),
         last_step=jnp.where(going, jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0), state.last_step),
         residual=jnp.where(going, residual, state.residual),
-        steps=jnp.where(going, state.steps + 1, state.steps),
+        steps=state.steps + going.astype(jnp.int32),
     )
 
 

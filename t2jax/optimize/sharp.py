@@ -140,9 +140,8 @@ def approach(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, convex:
     better = going & (once(residual) <= state.best.residual)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), after, state.best)
     matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
-    return Sharp(
-        new_x, new_lam, binds, matters, best, jnp.where(going, state.approached + 1, state.approached), state.polished
-    )
+    approached = state.approached + going.astype(jnp.int32)
+    return Sharp(new_x, new_lam, binds, matters, best, approached, state.polished)
 
 
 def polish(box: Box, size: Scalar, sharp: Sharp, derivatives: Any, going: Scalar) -> Sharp:
@@ -176,15 +175,8 @@ def polish(box: Box, size: Scalar, sharp: Sharp, derivatives: Any, going: Scalar
     new_x = [jnp.where(first, a, b) for a, b in zip(onto, moved, strict=True)]
     new_lam = [jnp.where(a, jnp.where(first, b, b + c), 0.0) for a, b, c in zip(active, lam, dlam, strict=True)]
     binds = (*active, *at_lower, *at_upper)
-    return Sharp(
-        tuple(new_x),
-        tuple(new_lam),
-        binds,
-        sharp.matters,
-        best,
-        sharp.approached,
-        jnp.where(going, sharp.polished + 1, sharp.polished),
-    )
+    polished = sharp.polished + going.astype(jnp.int32)
+    return Sharp(tuple(new_x), tuple(new_lam), binds, sharp.matters, best, sharp.approached, polished)
 
 
 def parted(binds: Vector, n: int) -> tuple[Vector, Vector, Vector]:

@@ -1,4 +1,4 @@
-"""Where the search begins: one point for a convex problem, several well spread ones for any other.
+"""Where the search begins: one point, and for a problem that is not convex several well spread others.
 
 Optima lie where something binds. So candidates from a low-discrepancy sequence slide along the diagonal (all variables
 by the same factor) until the worst constraint just holds, and the best of them start the search.
@@ -15,8 +15,8 @@ from t2jax.optimize.interior import Functions
 from t2jax.optimize.sharp import Box
 
 SEARCH = {Curvature.SINGLE: (2, 24), Curvature.UNKNOWN: (12, 600)}
-"""(starts, candidates among which to choose them). For `T2Accuracy` one start found the best of six of 96, in all
-of 4,000 random problems that it solved; the second is for the few that it did not solve."""
+"""(starts, candidates among which to choose them), after the first start. `T2Accuracy` needs them where its first start
+is not solved: one found the best of six of 96 in all of 4,000 random problems that it solved."""
 _WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
 
 

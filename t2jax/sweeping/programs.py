@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from t2jax.allocation import Allocation, Quantity, Scale, params, samples, tokens
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
-from t2jax.fusion import IN_A_HURRY
+from t2jax.fusion import jit_in_a_hurry
 from t2jax.optimize import Status, maximize, minimize
 from t2jax.planning.balance import FAR, balanced
 from t2jax.planning.coefficients import is_task
@@ -88,16 +88,15 @@ def run(structure: Structure, coefficients: list[np.ndarray], numbers: Mapping[s
     the `balanced` tokens for which those parameters are compute-optimal, with a target the `best` value that the caps
     allow, and `end`, an index of ENDS.
     """
-    return (_in_a_hurry if jax.default_backend() == "cpu" else _program)(structure, coefficients, dict(numbers))
+    return _program(structure, coefficients, dict(numbers))
 
 
 def _lanes(structure: Structure, coefficients: list[Array], numbers: dict[str, Array]) -> dict[str, Array]:
     return jax.vmap(functools.partial(_lane, structure))(coefficients, numbers)
 
 
-_program = jax.jit(_lanes, static_argnums=0)
 # Half the time to compile, for two thirds of the speed: worth it up to a million rows.
-_in_a_hurry = jax.jit(_lanes, static_argnums=0, compiler_options=IN_A_HURRY)
+_program = jit_in_a_hurry(_lanes, static_argnums=0)
 
 
 def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array]) -> dict[str, Array]:
