@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax.logs import log, log_sum
@@ -58,9 +59,14 @@ def log_shares(terms: Sequence[PowerTerm], logs: Any) -> tuple[Float[Array, "...
 
 
 def merged(terms: Sequence[PowerTerm]) -> list[PowerTerm]:
-    """The same sum with terms of equal, fixed exponents added up: two workloads of one model are one."""
+    """The same sum with terms of equal, fixed exponents added up: two workloads of one model are one.
+
+    Terms whose coefficient is known to be 0, as that of prompts of no tokens, are left out.
+    """
     found: dict[Any, PowerTerm] = {}
     for term in terms:
+        if isinstance(term.coefficient, np.generic) and term.coefficient == 0:
+            continue
         fixed = all(isinstance(a, int | float) for a in term.exponents.values())
         key = tuple(sorted(term.exponents.items())) if fixed else id(term)
         if key in found:

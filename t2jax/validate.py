@@ -37,6 +37,8 @@ def as_float(name: str, value: Any) -> Float[Array, "..."]:
     if isinstance(array, np.ndarray):
         with np.errstate(over="ignore"):  # what does not fit is met by name
             array = array.astype(wanted)
+        with jax.ensure_compile_time_eval():  # known it stays, also where it is said inside of `jit`
+            return jnp.asarray(array, dtype=wanted)
     return jnp.asarray(array, dtype=wanted)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
-from t2jax.fusion import IN_A_HURRY
+from t2jax.fusion import IN_A_HURRY, once
 from t2jax.optimize.dense import Vector, second_order, second_order_by_differences
 from t2jax.optimize.implicit import find
 from t2jax.optimize.optimum import Optimum, tolerance
@@ -133,26 +133,29 @@ def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
     Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
     """
     leaves, treedef = jax.tree.flatten((problem, log_start))
-    arrays = [leaf if _is_array(leaf) else None for leaf in leaves]
-    static = tuple(None if _is_array(leaf) else leaf for leaf in leaves)
-    hurried = _has_values(arrays) and jax.default_backend() == "cpu"
+    hurried = _has_values([leaf for leaf in leaves if _is_array(leaf)]) and jax.default_backend() == "cpu"
+    if not hurried:  # what runs often need not carry terms that are not there
+        leaves = [_ZERO if _is_zero(leaf) else leaf for leaf in leaves]
+    arrays = [leaf for leaf in leaves if _is_array(leaf)]
+    static = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
     return (_compiled_in_a_hurry if hurried else _compiled)((static, treedef), arrays)
 
 
 def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_order) -> dict[str, Any]:
     leaves, treedef = static
-    dtype = jnp.dtype("float64" if any(a is not None and a.dtype == jnp.float64 for a in arrays) else "float32")
-    arrays = [a if a is None or not jnp.issubdtype(a.dtype, jnp.floating) else a.astype(dtype) for a in arrays]
+    dtype = jnp.dtype("float64" if any(a.dtype == jnp.float64 for a in arrays) else "float32")
+    arrays = [a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a for a in arrays]
+    known = [np.zeros((), dtype)[()] if leaf is _ZERO else leaf for leaf in leaves]
 
     def solved(arrays: list[Any]) -> dict[str, Any]:
-        merged = [b if a is None else a for a, b in zip(arrays, leaves, strict=True)]
-        problem, log_start = jax.tree.unflatten(treedef, merged)
+        rest = iter(arrays)
+        problem, log_start = jax.tree.unflatten(treedef, [next(rest) if leaf is _ARRAY else leaf for leaf in known])
         return _report(problem, find(problem, log_start, derivatives_of))
 
     return in_cache(solved, arrays, LANES)
 
 
-LANES = {"cpu": 16384}
+LANES = {"cpu": 4096}
 """Lanes computed together, by backend: what is between two kernels then stays in a CPU's cache. Searches that take many
 kernels have smaller pieces of their own."""
 
@@ -206,11 +209,15 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
     finite = jnp.isfinite(f) & jnp.isfinite(found.residual)
     for one in found.violations:
         finite &= jnp.isfinite(one)
-    status = Status.where(found.residual <= limit, Status.solved, Status.not_converged)
-    status = Status.where(found.unbounded > 0, Status.unbounded, status)
-    status = Status.where(found.violation > limit, Status.infeasible, status)
-    status = Status.where(finite, status, Status.not_finite)
-    solved = status == Status.solved
+    outcomes = (Status.solved, Status.not_converged, Status.unbounded, Status.infeasible, Status.not_finite)
+    code = jnp.where(found.residual <= limit, jnp.zeros_like(f), 1.0)
+    code = jnp.where(found.unbounded > 0, 2.0, code)
+    code = jnp.where(found.violation > limit, 3.0, code)
+    code = once(jnp.where(finite, code, 4.0))
+    status = outcomes[0]
+    for i, one in enumerate(outcomes):
+        status = Status.where(code == i, one, status)
+    solved = code == 0
 
     def shown(a: Any) -> Any:
         return jnp.where(solved, a, jnp.nan)
@@ -235,6 +242,15 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         "violation": found.violation,
         "solved": solved,
     }
+
+
+_ARRAY, _ZERO = object(), object()
+"""Stand for a leaf: an array, and a number known to be 0, which is a NumPy scalar where the problem is solved."""
+
+
+def _is_zero(leaf: Any) -> bool:
+    known = _is_array(leaf) and not isinstance(leaf, jax.core.Tracer)
+    return known and not leaf.ndim and eqx.is_inexact_array_like(leaf) and not np.asarray(leaf)
 
 
 def _is_array(leaf: Any) -> bool:
