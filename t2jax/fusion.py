@@ -37,12 +37,13 @@ def once(tree: Any) -> Any:
     """
     if _BARRIERS_HOLD:
         return jax.lax.optimization_barrier(tree)
-    # As the solution of x = tree, as its derivatives are then computed once, too, whatever the directions.
-    return jax.lax.custom_linear_solve(lambda x: x, tree, _divided, _divided)
+    # As the solution of x = a, as its derivatives are then computed once, too, whatever the directions. (One by one:
+    # that of several fails where only some of them move.)
+    return jax.tree.map(lambda a: jax.lax.custom_linear_solve(lambda x: x, a, _divided, _divided), tree)
 
 
-def _divided(_: Any, tree: Any) -> Any:
-    return jax.tree.map(lambda a: a / jnp.where(a == a, jnp.ones_like(a), 2.0), tree)
+def _divided(_: Any, a: Any) -> Any:
+    return a / jnp.where(a == a, jnp.ones_like(a), 2.0)
 
 
 def chained(fn: Callable[..., Any]) -> Callable[..., Any]:
