@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax.optimize.dense import Scalar, Vector, dot, factor, largest, solve_factored
+from t2jax.optimize.pieces import any_lane
 
 __all__ = ["Descended", "by_gauss_newton", "by_newton", "descend", "huber"]
 
@@ -71,10 +72,11 @@ def descend(
     p = z.shape[0]
 
     def unfinished(state: Any) -> Scalar:
-        return (state[-1] <= steps) & ~state[-2]
+        *_, done, count = state
+        return (count <= steps) & any_lane(~done)
 
     def step(state: Any) -> Any:
-        here, damping, _, count = state
+        here, damping, done, count = state
         z, value, gradient, matrix = here
         scale = [jnp.abs(matrix[i][i]) + 1e-30 for i in range(p)]
         damped = [[matrix[i][j] + (damping * scale[i] if i == j else 0.0) for j in range(p)] for i in range(p)]
@@ -82,22 +84,22 @@ def descend(
         shorter = jnp.minimum(1.0, _LONGEST / jnp.maximum(largest([jnp.abs(one) for one in move]), 1e-30))
         new_z = [a + shorter * b for a, b in zip(z, move, strict=True)]
         there = (new_z, *evaluate(new_z))
-        better = there[1] <= value + 1e-15 * jnp.abs(value)
+        better = ~done & (there[1] <= value + 1e-15 * jnp.abs(value))  # who is done stays
         promised = -dot(gradient, move)
-        done = (better & (promised <= tolerance * jnp.abs(value))) | (damping > 1e12) | ~jnp.isfinite(promised)
+        arrived = (better & (promised <= tolerance * jnp.abs(value))) | (damping > 1e12) | ~jnp.isfinite(promised)
         begun = jnp.isfinite(value)
-        done = jnp.where(begun, done, ~jnp.isfinite(there[1]))
         here = jax.tree.map(lambda a, b: jnp.where(better, a, b), there, here)
         milder = jnp.where(begun, jnp.maximum(0.1 * damping, 1e-12), damping)
-        damping = jnp.where(better, milder, jnp.maximum(4.0 * damping, 1e-6))
-        return here, damping, done, count + 1
+        changed = jnp.where(better, milder, jnp.maximum(4.0 * damping, 1e-6))
+        damping = jnp.where(done, damping, changed)
+        return here, damping, done | jnp.where(begun, arrived, ~jnp.isfinite(there[1])), count + 1
 
     # The first step goes nowhere from a value of ∞: it evaluates the start, in the loop, compiled once.
     start = [z[i] for i in range(p)]
     still = 0.0 * start[0]  # so that under vmap all of the state is batched from the first trace on
     flat = [[still + (1.0 if i == j else 0.0) for j in range(p)] for i in range(p)]
     first = (start, still + jnp.inf, [still] * p, flat)
-    state = (first, damping + still, jnp.isnan(start[0]), still.astype(jnp.int32))
+    state = (first, damping + still, jnp.isnan(start[0]), 0)
     (found, value, _, _), damping, done, _ = jax.lax.while_loop(unfinished, step, state)
     return Descended(jnp.stack(found), value, damping, done)
 

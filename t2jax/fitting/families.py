@@ -4,7 +4,6 @@ A family is all that `fit` knows of a class of models. Users' own quantities sha
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -186,7 +185,8 @@ def _literature_grid(model: Any, table: Table, count: int, rng: Generator) -> np
     """
     exponents = (0.1, 0.5, 1.0, 1.5, 2.0)
     sizes = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
-    grid = np.array(list(itertools.product((-1.0, -0.5, 0.0, 0.5, 1.0), sizes, sizes, exponents, exponents)))
+    axes = np.meshgrid((-1.0, -0.5, 0.0, 0.5, 1.0), sizes, sizes, exponents, exponents, indexing="ij")
+    grid = np.stack(axes, axis=-1).reshape(-1, len(axes))
     grid[:, :3] = np.exp(grid[:, :3])  # E, A, B, alpha, beta: the order of the fields
     picked = rng.permutation(len(grid))[:count] if count < len(grid) else np.arange(len(grid))
     return grid[picked]
