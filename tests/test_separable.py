@@ -162,6 +162,17 @@ def test_more_steps_where_exponents_are_far_apart():
     assert 3 < int(np.max(found.steps)) < 10
 
 
+def test_exact_next_to_a_kink():
+    """Where k leaves 1: a step across it follows a slope that ends there, and how small it is says nothing."""
+    task = t2.T2Loss(t2.published("besiroglu2024"), 0.26366508987303583, 0.5736842105263158)
+    cost = t2.TrainingFLOPs() + t2.InferenceFLOPs(2154434690.031878, 0.0, 5878.0160722749115)
+    solve = jax.jit(jax.vmap(lambda budget: t2.minimize(task, [cost <= budget])))
+    found = solve(jnp.asarray(1e22 * np.exp(np.linspace(-3e-4, 3e-4, 20001))))
+    assert 0.2 < np.mean(np.asarray(found.allocation.samples) > 1.0) < 0.8
+    assert np.all(found.ok)
+    assert np.max(found.residual) < 1e-12
+
+
 @pytest.mark.slow
 def test_same_derivatives_as_the_general_method():
     scenarios = wild(24, seed=3)

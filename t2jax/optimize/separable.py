@@ -297,15 +297,18 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
     From there on every line is at most zero, so the sum of their exponentials, one at the root, cannot overflow.
     """
     terms = _lines(shape, numbers)
+    eps = float(jnp.finfo(numbers.lower[0].dtype).eps)
     start = largest([at * (1.0 / fall) for lines in terms for at, fall in lines])
 
     def step(u: Scalar) -> tuple[Scalar, Scalar]:
-        """(the next move, log cost there)"""
+        """(the next move, log cost before it: ∞ where the move meets a kink, behind which it is no good)"""
         total, falling, curving = 0.0, 0.0, 0.0
+        kinks = []
         for lines in terms:
             height, fall = lines[0][0] - lines[0][1] * u, lines[0][1]
             for at, other in lines[1:]:
                 held = at - other * u
+                kinks.append((height - held, fall - other))
                 height, fall = jnp.maximum(height, held), jnp.where(height > held, fall, other)
             size = jnp.exp(height)
             total, falling, curving = total + size, falling + fall * size, curving + fall * fall * size
@@ -319,14 +322,17 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
         # exponential more. Far away it is held within what cannot leave the left for long.
         per_fall = (total + 1.0) * inverse
         bend = 0.5 * log_total * (curving * total * per_fall * per_fall - 1.0)
-        return log_total * total * per_fall * (1.0 + jnp.clip(bend, -0.5, 1.0)), log_total
+        move = log_total * total * per_fall * (1.0 + jnp.clip(bend, -0.5, 1.0))
+        met = jnp.zeros_like(u, bool)
+        for gap, closing in kinks:
+            met |= gap * (gap - closing * move) < 0
+        return move, jnp.where(met & (jnp.abs(log_total) > 64 * eps), jnp.inf, log_total)
 
     u, count, left = start, jnp.zeros_like(start), start
     for _ in range(STEPS):
         moved, left = step(u)
         u, count = u + moved, count + 1.0
-    # A step cubes the error: after one from so near the next would be nothing.
-    done = float(jnp.finfo(u.dtype).eps) ** 0.29
+    done = eps**0.29  # a step cubes the error: after one from so near the next would be nothing
 
     def going(state: tuple[Scalar, Scalar, Scalar]) -> Scalar:
         return (jnp.abs(state[1]) > done) & (state[2] < 60.0)
