@@ -8,8 +8,8 @@ spokes, each in one term. With e^u the multiplier of log cost, stationarity give
     α·A·x^−α = w·e^u,    β_j·B_j·y_j^−β_j = v_j·e^u·(the share of the budget that y_j's term takes),
 
 clipped to its bounds, and what all that costs falls as u grows. Without upper bounds log cost is a convex function of
-u, a log-sum-exp of maxima of lines: from the root of the highest line Newton's method comes monotonically from the
-left. With them it is held in a bracket.
+u, a log-sum-exp of maxima of lines: from the root of the highest line two steps of third order mostly suffice. With
+them Newton's method is held in a bracket.
 """
 
 import math
@@ -31,8 +31,8 @@ from t2jax.powers import PowerTerm, log_shares, merged
 __all__ = ["separable", "solve_separable"]
 
 STEPS = 2
-"""Steps without upper bounds before it is asked whether every lane needs no more. With fitted laws none does; of a
-million random problems with exponents from 0.02 to 4 the slowest needed six."""
+"""Steps without upper bounds before it is asked whether every lane needs no more. With fitted laws hardly one does; of
+300,000 random problems with exponents from 0.02 to 4 the slowest needed four."""
 
 
 class Shape(NamedTuple):
@@ -292,9 +292,9 @@ def _(shape: Shape, primals: Any, tangents: Any) -> Any:
 
 
 def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scalar]:
-    """No upper bounds: Newton's method on a convex function, from where its highest line is zero.
+    """No upper bounds: Newton's method, by Chebyshev's factor, on a convex function from where its highest line is zero.
 
-    From there on every line is at most zero, so the sum of their exponentials, one at the root, cannot overflow.
+    There, and right of it, every line is at most zero, so the sum of their exponentials, one at the root, is small.
     """
     terms = _lines(shape, numbers)
     eps = float(jnp.finfo(numbers.lower[0].dtype).eps)
