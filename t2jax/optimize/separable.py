@@ -292,7 +292,7 @@ def _(shape: Shape, primals: Any, tangents: Any) -> Any:
 
 
 def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scalar]:
-    """No upper bounds: Newton's method, by Chebyshev's factor, on a convex function from where its highest line is zero.
+    """No upper bounds: Newton's method with Chebyshev's factor, on a convex function, from its highest line's root.
 
     There, and right of it, every line is at most zero, so the sum of their exponentials, one at the root, is small.
     """
