@@ -1,11 +1,11 @@
 """How near the limit: T² losses under one total budget against the best that can be had elsewhere, in the same run.
 
 The practical limit is a kernel for this one problem, written by hand in Numba: Newton's method on the same equation,
-scalar by scalar in registers, on every core. Beside it SciPy's SLSQP, cvxpy's parametrised geometric programme, both one by one,
-and optimistix' BFGS under `vmap` in the two variables that are left when the budget is spent. Then the other kinds of
-problems, whose bars are of the speed itself, and the derivatives. Four million budgets are solved in four batches: in
-smaller ones two cores wait for each other. N, D, k, the loss and the status of each are computed. On a CPU every core
-is a device.
+scalar by scalar in registers, on every core. Beside it SciPy's SLSQP, cvxpy's parametrised geometric programme, both
+one by one, and optimistix' BFGS under `vmap` in the two variables that are left when the budget is spent. Then the
+other kinds of problems, whose bars are of the speed itself, and the derivatives. Four million budgets are solved in
+four batches: in smaller ones two cores wait for each other. N, D, k, the loss and the status of each are computed. On
+a CPU every core is a device.
 """
 
 import json
