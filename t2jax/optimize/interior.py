@@ -27,15 +27,16 @@ from t2jax.optimize.dense import (
 )
 from t2jax.optimize.kkt import add_outer, hold
 from t2jax.optimize.pieces import any_lane
-from t2jax.optimize.sharp import Box, Record, Sharp, approach, parted, polish, slope_size, with_what_matters
+from t2jax.optimize.quadratic import Binds
+from t2jax.optimize.sharp import Box, Sharp, fresh, sharpen, slope_size, with_what_matters
 
 Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
 
 
 _TINY = 1e-30
-_DIRECT_STAGE, _BARRIER_STAGE, _POLISH_STAGE = 0, 1, 2
-_DIRECT_STEPS, _POLISH_STEPS = 10, 4
+_DIRECT_STAGE, _BARRIER_STAGE, _LAST_STAGE = 0, 1, 2
+_SHARP_STEPS = 12  # of Newton's method on what binds, in the first and in the last stage each
 _BARRIER = 0.1  # slack times multiplier at the start, in units of the objective's size
 
 
@@ -65,7 +66,7 @@ class _State(NamedTuple):
     below: Vector  # multipliers of lower ≤ x
     above: Vector  # multipliers of x ≤ upper
     matters: Vector  # has anything been seen to depend on the variable?
-    binds: Vector  # for each constraint, lower and upper bound: did its slack fall faster than its multiplier last?
+    binds: Binds  # did the slack of each constraint and bound fall faster than its multiplier in the last step?
     size: Scalar  # of the objective: its largest slope or curvature
     radius: Scalar
     last_step: Scalar  # the fraction of the Newton step taken last
@@ -89,62 +90,72 @@ def solve(
     """
     eps = float(jnp.finfo(start[0].dtype).eps)
     state = _initial(functions, box, start)
-    none = state.last_step * jnp.nan
-    record = Record(state.x, state.multipliers, state.binds, none, state.slack, state.x, state.residual, none)
-    no_price = tuple(0.0 * a for a in state.multipliers)
-    sharp = Sharp(start, no_price, state.binds, state.matters, record, state.steps, state.steps)
+    sharp = fresh(box, start, tuple(0.0 * a for a in state.multipliers), _nothing_binds(state), state.matters)
 
     # With many optima the nearest stationary point is none to trust. Differences serve problems that are solved once:
     # to compile the direct stage would take longer than it saves.
-    first = _BARRIER_STAGE if curvature is Curvature.UNKNOWN or derivatives_of is not second_order else _DIRECT_STAGE
-    enough = max(eps**0.8, 200 * eps)
+    direct = curvature is not Curvature.UNKNOWN and derivatives_of is second_order
+    first = _DIRECT_STAGE if direct else _BARRIER_STAGE
 
     # All stages go through one loop body: derivatives are most of a step, and of what is compiled.
     def stage(which: Any, points: Any) -> Any:
+        barrier = which == _BARRIER_STAGE
+
         def running(state: _State, sharp: Sharp) -> Scalar:
-            solved = sharp.best.residual <= enough
             # Where a number is not finite the radius is NaN, and the comparison stops the lane.
-            going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps) & ~solved
-            polishing = jnp.where(sharp.polished == 0, ~solved, sharp.polished < _POLISH_STEPS)
-            running = jnp.where(which == _BARRIER_STAGE, going, polishing)
-            if first == _DIRECT_STAGE:
-                running = jnp.where(which == _DIRECT_STAGE, (sharp.approached < _DIRECT_STEPS) & ~solved, running)
-            return running
+            going = (state.residual > eps**0.75) & (state.radius > eps) & (state.steps < max_steps)
+            return ~sharp.done & jnp.where(barrier, going, sharp.steps < _SHARP_STEPS)
 
         def step(points: Any) -> Any:
             going, state, sharp = points
-            # The polish starts from where the barrier ended.
-            inside = (which == _BARRIER_STAGE) | ((which == _POLISH_STAGE) & (sharp.polished == 0))
             x, lam = (
-                tuple(jnp.where(inside, a, b) for a, b in zip(*pair, strict=True))
+                tuple(jnp.where(barrier, a, b) for a, b in zip(*pair, strict=True))
                 for pair in ((state.x, sharp.x), (state.multipliers, sharp.multipliers))
             )
             derivatives = once(derivatives_of(functions, x, [jnp.ones_like(x[0]), *lam]))
-
-            def polished() -> Sharp:
-                binds = tuple(jnp.where(inside, a, b) for a, b in zip(_binding(box, state), sharp.binds, strict=True))
-                matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
-                here = sharp._replace(x=x, multipliers=lam, binds=binds, matters=matters)
-                return polish(box, state.size, here, derivatives, going)
-
-            convex = curvature is Curvature.CONVEX
-            state, sharp = jax.lax.switch(
-                which - first,
-                [
-                    lambda: (state, approach(box, sharp, derivatives, going, convex=convex)),
-                    lambda: (_step(functions, box, state, derivatives, going, eps), sharp),
-                    lambda: (state, polished()),
-                ][first:],
+            minima_only = (which == _DIRECT_STAGE) if curvature is not Curvature.CONVEX else False
+            state, sharp = jax.lax.cond(
+                barrier,
+                lambda: (_step(functions, box, state, derivatives, going, eps), sharp),
+                lambda: (state, sharpen(box, sharp, derivatives, going, minima_only=minima_only)),
             )
             return running(state, sharp), state, sharp
 
-        return jax.lax.while_loop(lambda points: any_lane(points[0]), step, (running(*points), *points))[1:]
+        state, sharp = points
+        # The last stage starts from where the barrier ended.
+        ended = (which == _LAST_STAGE) & ~sharp.done
+        sharp = jax.tree.map(lambda a, b: jnp.where(ended, a, b), _from_the_barrier(box, state, sharp), sharp)
+        points = (running(state, sharp), state, sharp)
+        return jax.lax.while_loop(lambda points: any_lane(points[0]), step, points)[1:]
 
-    state, sharp = jax.lax.fori_loop(first, _POLISH_STAGE + 1, stage, (state, sharp))
-    found = sharp.best._asdict()
-    active, at_lower, at_upper = parted(found.pop("binds"), len(box.free))
-    steps = sharp.approached + state.steps
-    return Point(**found, active=active, at_lower=at_lower, at_upper=at_upper, matters=sharp.matters, steps=steps)
+    state, sharp = jax.lax.fori_loop(first, _LAST_STAGE + 1, stage, (state, sharp))
+    best = sharp.best
+    return Point(
+        x=best.x,
+        multipliers=best.multipliers,
+        active=best.binds.active,
+        at_lower=best.binds.at_lower,
+        at_upper=best.binds.at_upper,
+        matters=sharp.matters,
+        slopes=best.slopes,
+        value=best.value,
+        violations=best.violations,
+        residual=best.residual,
+        violation=best.violation,
+        steps=sharp.steps + state.steps,
+    )
+
+
+def _nothing_binds(state: "_State") -> Binds:
+    no = state.matters[0] & False
+    return Binds((no,) * len(state.multipliers), (no,) * len(state.x), (no,) * len(state.x))
+
+
+def _from_the_barrier(box: Box, state: "_State", sharp: Sharp) -> Sharp:
+    """Newton's method from where the barrier ended; the best point seen before stays."""
+    matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
+    binds = _binding(box, state)
+    return sharp._replace(x=state.x, multipliers=state.multipliers, binds=binds, matters=matters, steps=0 * sharp.steps)
 
 
 def nothing(like: Scalar, variables: int, constraints: int) -> Point:
@@ -176,7 +187,7 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
         below=(zero,) * n,
         above=(zero,) * n,
         matters=(one < 0.0,) * n,
-        binds=(one < 0.0,) * (len(g) + 2 * len(x)),
+        binds=Binds((one < 0.0,) * len(g), (one < 0.0,) * n, (one < 0.0,) * n),
         size=one,
         radius=4.0 * one,
         last_step=one,
@@ -263,7 +274,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
 
     fell = zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True)
     sank = zip([*lam, *zl, *zu], [*new_lam, *new_zl, *new_zu], strict=True)
-    binds = [new * old_z < new_z * old for (old, new), (old_z, new_z) in zip(fell, sank, strict=True)]
+    binds = _grouped([new * old_z < new_z * old for (old, new), (old_z, new_z) in zip(fell, sank, strict=True)], n)
 
     def keep(new: Vector, old: Vector, if_: Scalar = better) -> Vector:
         return tuple(jnp.where(if_, a, b) for a, b in zip(new, old, strict=True))
@@ -277,7 +288,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
         below=keep(new_zl, zl),
         above=keep(new_zu, zu),
         matters=keep(matters, state.matters, going),
-        binds=keep(binds, state.binds),
+        binds=jax.tree.map(lambda a, b: jnp.where(better, a, b), binds, state.binds),
         size=jnp.where(going, size, state.size),
         radius=jnp.where(going, radius, state.radius),
         last_step=jnp.where(going, jnp.where(better, jnp.minimum(primal, dual_fraction), 0.0), state.last_step),
@@ -300,22 +311,29 @@ def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:
     return jnp.where(fastest > boundary, boundary / jnp.maximum(fastest, boundary), 1.0)
 
 
-def _binding(box: Box, state: _State) -> Vector:
-    """Which constraints, lower and upper bounds bind.
+def _binding(box: Box, state: _State) -> Binds:
+    """A guess of which constraints, lower and upper bounds bind.
 
     Near the solution either the slack or the multiplier of a pair goes to zero. Where one is already far smaller than
     the other (both relative) that tells; else which of them fell faster in the last step does (Tapia's indicators).
     """
     slacks = [*state.slack, *state.down, *state.up]
     prices = [z / state.size for z in (*state.multipliers, *state.below, *state.above)]
+    fell_faster = [one for flags in state.binds for one in flags]
     eps = float(jnp.finfo(state.size.dtype).eps)
     far, near = eps**-0.4, 100 * eps
     # What is near to rounding binds, whatever its price: in float32 a small one is lost beside a large one.
     binds = [
-        (z > far * s) | (b & (s <= far * z)) | (s < near) for s, z, b in zip(slacks, prices, state.binds, strict=True)
+        (z > far * s) | (b & (s <= far * z)) | (s < near) for s, z, b in zip(slacks, prices, fell_faster, strict=True)
     ]
-    active, lower, upper = parted(binds, len(state.x))
+    active, lower, upper = _grouped(binds, len(state.x))
     free = [a & b for a, b in zip(box.free, state.matters, strict=True)]
     at_lower = tuple(f & a for a, f in zip(lower, free, strict=True))
     at_upper = tuple(f & b & ~a for a, b, f in zip(lower, upper, free, strict=True))
-    return (*active, *at_lower, *at_upper)
+    return Binds(active, at_lower, at_upper)
+
+
+def _grouped(flags: Vector, n: int) -> Binds:
+    """The flags of constraints, of n lower and of n upper bounds."""
+    m = len(flags) - 2 * n
+    return Binds(tuple(flags[:m]), tuple(flags[m : m + n]), tuple(flags[m + n :]))
