@@ -22,6 +22,7 @@ __all__ = ["Binds", "Model", "Step", "minimise"]
 
 _TINY = 1e-30
 _PIVOTS = 24
+_MOST = 1e6  # the largest multiplier that is passed on, where the objective's slope over the constraint's is one
 _PATIENCE = 3  # pivots of all that is wrong that may pass without fewer wrong ones
 
 
@@ -34,7 +35,8 @@ class Binds(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The program. A variable that is not `movable` has d = 0; `size` is that of the objective's slopes."""
+    """The program. A variable that is not `movable` has d = 0; `size` is that of the objective's slopes. `stiffness`: of
+    each constraint's spring, 1 as a rule."""
 
     slopes: Vector
     hessian: Matrix
@@ -44,6 +46,7 @@ class Model(NamedTuple):
     upper: Vector
     movable: Vector
     size: Scalar
+    stiffness: Vector
 
 
 class Step(NamedTuple):
@@ -73,11 +76,15 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
     n, m = len(model.slopes), len(model.g)
     eps = float(jnp.finfo(model.size.dtype).eps)
     rows = [[jnp.where(f, a, 0.0) for a, f in zip(row, model.movable, strict=True)] for row in model.rows]
-    springs = [eps**-0.35 * model.size / jnp.maximum(dot(row, row), _TINY) for row in rows]
+    slopes_of_g = [jnp.maximum(dot(row, row), _TINY) for row in rows]
+    springs = [a * eps**-0.35 * model.size / b for a, b in zip(model.stiffness, slopes_of_g, strict=True)]
+    # What a step could not settle must not stretch the next one's springs without end.
+    most = [_MOST * model.size / jnp.sqrt(one) for one in slopes_of_g]
+    multipliers = [jnp.minimum(a, b) for a, b in zip(multipliers, most, strict=True)]
     hessian, _ = hold(model.hessian, model.slopes, model.movable)
     for i in range(n):  # where nothing bends the step is long, not endless
         hessian[i][i] = hessian[i][i] + eps**0.75 * model.size
-    rows, springs, hessian = once((rows, springs, hessian))
+    rows, springs, multipliers, hessian = once((rows, springs, multipliers, hessian))
 
     def solved(binds: Binds) -> tuple[Step, Binds]:
         """For what is taken to bind the step, and on which of it the step says otherwise."""
@@ -144,3 +151,4 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
     none = 0 * wrongs(wrong)
     pivot = _Pivot(step, wrong, none + 10**6, none + _PATIENCE, jnp.zeros((), jnp.int32))
     return jax.lax.while_loop(looking, change, pivot).step
+

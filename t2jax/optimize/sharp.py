@@ -55,6 +55,8 @@ class Sharp(NamedTuple):
     best: Record
     done: Scalar  # is the best point as good as it gets?
     steps: Scalar
+    missed: Vector  # how far each constraint was violated before a whole step
+    stiffness: Vector  # of each constraint's spring
 
 
 def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vector) -> Sharp:
@@ -62,7 +64,8 @@ def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vecto
     zero = 0.0 * x[0]
     none = zero + jnp.inf
     record = Record(x, multipliers, binds, none, multipliers, x, none, none, none)
-    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32))
+    ends, ones = (tuple(0.0 * a + b for a in multipliers) for b in (jnp.inf, 1.0))
+    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones)
 
 
 def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
@@ -93,6 +96,11 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     matters = with_what_matters(state.matters, [df, *dg])
     movable = [a & b for a, b in zip(box.free, matters, strict=True)]
     size = slope_size(movable, df, hessian)
+    # Where bounds hold all that could help, a constraint's price must first grow to theirs, however little is missing.
+    stiffness = tuple(
+        jnp.where(one > jnp.maximum(200 * eps, 0.25 * before), eps**-0.2 * stiff, 1.0)
+        for one, before, stiff in zip(g, state.missed, state.stiffness, strict=True)
+    )
     model = quadratic.Model(
         slopes=df,
         hessian=hessian,
@@ -102,6 +110,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
         upper=tuple(high - a for a, high in zip(x, box.upper, strict=True)),
         movable=movable,
         size=size,
+        stiffness=stiffness,
     )
     at_lower, at_upper = (tuple(a & b for a, b in zip(flags, movable, strict=True)) for flags in state.binds[1:])
     step = quadratic.minimise(model, state.multipliers, Binds(state.binds.active, at_lower, at_upper), going)
@@ -135,7 +144,9 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
         for a, b, low, high, one in zip(at_lower, at_upper, box.lower, box.upper, moved, strict=True)
     )
     matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
-    return Sharp(moved, lam, step.binds, matters, best, done, state.steps + going.astype(jnp.int32))
+    missed = tuple(jnp.where(whole, one, jnp.inf) for one in g)
+    steps = state.steps + going.astype(jnp.int32)
+    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness)
 
 
 def kkt_residual(
