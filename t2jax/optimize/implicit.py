@@ -21,7 +21,7 @@ from t2jax.optimize.pieces import any_lane, in_pieces
 from t2jax.optimize.problem import FAR, Problem
 from t2jax.optimize.separable import separable, solve_separable
 from t2jax.optimize.sharp import Box
-from t2jax.optimize.starts import slide, spread
+from t2jax.optimize.starts import further, slide, spread
 
 LANES = {"cpu": 128}
 """Lanes searched together, by backend. On a CPU few: they stay in a core's first cache, and few wait for the slowest of
@@ -113,6 +113,8 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
         worst = nothing(start[0], len(start), len(problem.sorted()[1]))
         point = _in_turn(
             lambda x: reach(functions, box, x),
+            functions,
+            box,
             slide(functions, box, tuple(start)),
             lambda: spread(functions, box, start, problem.curvature),
             worst,
@@ -127,6 +129,7 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
     at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, point.slopes, strict=True)]
     inside = [f & r & ~a & ~b for f, r, a, b in zip(box.free, matters, at_lower, at_upper, strict=True)]
     crossed = largest([low - high for low, high in zip(box.lower, box.upper, strict=True)])
+    gaining, forced = _escapes(functions, box, point)
     # What nothing depends on rests at its lower bound; where it has none, at one, and is reported as zero.
     rests = [jnp.where(low > -FAR, low, 0.0) for low in lower]
     as_float = partial(jax.tree.map, lambda a: a.astype(start[0].dtype))
@@ -142,8 +145,8 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
         free=as_float(tuple(inside)),
         relevant=as_float(matters),
         residual=point.residual,
-        violation=jnp.maximum(point.violation, crossed),
-        unbounded=as_float(_unbounded(functions, box, point)),
+        violation=jnp.where(forced, jnp.inf, jnp.maximum(point.violation, crossed)),
+        unbounded=as_float(tuple(gaining)),
         steps=as_float(point.steps),
     )
 
@@ -192,30 +195,32 @@ def _solve_whole(
     return held, point
 
 
-def _in_turn(solve: Any, first: Vector, others: Any, worst: Point, first_will_do: bool) -> Point:
-    """The best from all starts, or from as many as it takes until one is solved: others are looked for if need be.
+def _in_turn(solve: Any, functions: Any, box: Box, first: Vector, others: Any, worst: Point, first_will_do: bool) -> Point:
+    """The best from all starts, or from as many as it takes until one is solved and nothing better is in sight of it.
 
-    One after another: side by side they would be short rows that no vector unit likes.
+    Others are looked for if need be. One after another: side by side they would be short rows that no vector unit likes.
     """
     count = jax.eval_shape(others)[0].shape[0]
     starts = tuple(jnp.broadcast_to(a, (count,)) for a in first)
 
-    def unsolved(best: Point) -> Scalar:
-        limit = tolerance(best.value.dtype)
-        return ~(first_will_do & (best.residual <= limit) & (best.violation <= limit))
-
-    def look(state: tuple[Scalar, Vector, Point]) -> tuple[Scalar, Vector, Point]:
-        tried, starts, best = state
-        starts = jax.lax.cond(tried == 1, lambda _: tuple(others()), lambda starts: starts, starts)
-        found = solve(tuple(jnp.take(a, tried - 1, mode="clip") for a in starts))
+    def look(state: Any) -> Any:
+        tried, start, starts, best, open_ = state
+        found = solve(start)
         better = _best(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
-        open_ = unsolved(best)
-        return tried + 1, starts, jax.tree.map(lambda a, b: jnp.where(open_, a, b), better, best)
+        best = jax.tree.map(lambda a, b: jnp.where(open_, a, b), better, best)
+        seen, point = further(functions, box, best.x, best.value, best.violation)
+        limit = tolerance(best.value.dtype)
+        solved = (best.residual <= limit) & (best.violation <= limit)
+        open_ = open_ & ~(first_will_do & solved & ~seen)
+        starts = jax.lax.cond(tried == 0, lambda _: tuple(others()), lambda starts: starts, starts)
+        start = [jnp.where(seen, a, jnp.take(b, tried, mode="clip")) for a, b in zip(point, starts, strict=True)]
+        return tried + 1, tuple(start), starts, best, open_
 
-    def looking(state: tuple[Scalar, Vector, Point]) -> Scalar:
-        return (state[0] <= count) & any_lane(unsolved(state[2]))
+    def looking(state: Any) -> Scalar:
+        return (state[0] <= count) & any_lane(state[-1])
 
-    return jax.lax.while_loop(looking, look, (0, starts, worst))[2]
+    open_ = first[0] == first[0]
+    return jax.lax.while_loop(looking, look, (0, tuple(first), starts, worst, open_))[3]
 
 
 def _best(points: Point) -> Point:
@@ -228,22 +233,28 @@ def _best(points: Point) -> Point:
     return jax.tree.map(lambda a: a[pick], points)
 
 
-def _unbounded(functions: Any, box: Box, point: Point) -> Scalar:
-    """Does the solution lie at the end of the world, or would the objective still gain from going there?"""
-    limit = tolerance(point.value.dtype)
-    ends = [(i, edge) for i in range(len(point.x)) for edge in (-FAR, FAR)]
+def _escapes(functions: Any, box: Box, point: Point) -> tuple[list[Scalar], Scalar]:
+    """(Without which variable's limit would the objective gain and gain?, is it the constraints that ask for no limit?)
 
-    def gains(moved: Vector) -> Scalar:
-        f, *g = functions(moved)
-        return (largest([jnp.zeros_like(f), *g]) <= limit) & (f <= point.value)
-
+    An end of the world is where a variable has no bound of its own. An objective that ignores the variable gains
+    nothing there. Where it does not gain, but constraints hold only there, no allocation satisfies them.
+    """
+    value, n = point.value, len(point.x)
+    limit = tolerance(value.dtype)
+    noise = 4 * float(jnp.finfo(value.dtype).eps) * (1.0 + jnp.abs(value))
+    ends = [(i, edge, far) for i in range(n) for edge in (-FAR, FAR) for far in (0.999, 0.3)]
     moved = [
-        jnp.stack([jnp.full_like(a, edge * (1 - 1e-3)) if i == j else a for j, edge in ends])
+        jnp.stack([jnp.full_like(a, edge * far) if i == j else a for j, edge, far in ends])
         for i, a in enumerate(point.x)
     ]
-    better = jax.vmap(gains)(tuple(moved))
-    far = jnp.zeros_like(point.value, dtype=bool)
-    for at, (i, edge) in enumerate(ends):
+    f, *g = jax.vmap(functions)(tuple(moved))
+    allowed = largest([jnp.zeros_like(f), *g]) <= limit
+    gaining, forced = [value != value] * n, value != value
+    for out, (i, edge, _) in enumerate(ends[::2]):
+        out, back = 2 * out, 2 * out + 1
         open_ended = box.free[i] & point.matters[i] & ((box.lower[i] if edge < 0 else box.upper[i]) == edge)
-        far |= open_ended & ((jnp.abs(point.x[i] - edge) < 3.0) | better[at])
-    return far
+        there = jnp.abs(point.x[i] - edge) < 3.0
+        gains = jnp.where(there, f[back] > value + noise, allowed[out] & (f[out] < value - noise))
+        gaining[i] |= open_ended & gains
+        forced |= open_ended & there & ~gains & ~allowed[back]
+    return gaining, forced

@@ -24,7 +24,7 @@ class Optimum(NamedTuple):
     relevant: Vector
     residual: Scalar
     violation: Scalar
-    unbounded: Scalar
+    unbounded: Vector  # of each variable: does nothing limit what it gains?
     steps: Scalar
 
 

@@ -57,6 +57,8 @@ def separable(problem: Problem) -> Separable | None:
     if not costs or len(index) < len(places) or not all(isinstance(a, int | float) and a > 0 for a in powers):
         return None
 
+    if any(isinstance(a, int | float) and a >= 0 for term in terms for a in term.exponents.values()):
+        return None  # it gains from less, not from more: the objective is itself a cost
     gain_of = {index[name]: place for place, term in enumerate(terms) for name in term.exponents}
     if len(gain_of) != sum(len(term.exponents) for term in terms):
         return None  # two terms in one variable, or two variables in one term
@@ -98,7 +100,7 @@ def _hub(costs: Sequence[PowerTerm], candidates: set[str]) -> str | None:
 def solve_separable(problem: Problem, form: Separable) -> Optimum:
     """The optimum: closed forms in the multiplier, whose own derivative is implicit, so derivatives of every order."""
     lower, upper = problem.bounds()
-    n, dtype = len(lower), lower[0].dtype
+    n = len(lower)
     shape = form.shape
     numbers = _numbers(problem, form, lower, upper)
     u, spare, steps = multiplier(shape, numbers)
@@ -139,9 +141,8 @@ def solve_separable(problem: Problem, form: Separable) -> Optimum:
     ]
     crossed = largest([low - high for low, high in zip(lower, upper, strict=True)])
     far = [
-        ((jnp.abs(x[i]) > FAR - 3.0) & (jnp.where(x[i] > 0, upper[i], -lower[i]) == FAR))
+        one * matters[i] * ((jnp.abs(x[i]) > FAR - 3.0) & (jnp.where(x[i] > 0, upper[i], -lower[i]) == FAR))
         for i in range(n)
-        if matters[i]
     ]
     return Optimum(
         x=tuple(x),
@@ -157,7 +158,7 @@ def solve_separable(problem: Problem, form: Separable) -> Optimum:
         # All but the budget's equation holds by construction, if the numbers are numbers.
         residual=jnp.where(spare > 0, jnp.maximum(spent, 0.0), jnp.abs(spent)) + 0.0 * _all_numbers(numbers),
         violation=jnp.maximum(jnp.maximum(spent, crossed), 0.0),
-        unbounded=sum((one_far.astype(dtype) for one_far in far), zero),
+        unbounded=tuple(far),
         steps=steps,
     )
 

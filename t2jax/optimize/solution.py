@@ -45,8 +45,9 @@ class Solution(Displayed, eqx.Module):
     shadow_prices: for each constraint, d value / d log limit: what the value gains if the limit grows by a factor e.
     slacks: for each constraint, log(limit / used) for `<=` and log(reached / limit) for `>=`; 0 where it binds.
     limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
-    scales. violation: that of the constraints alone, where the search ended. steps: Newton steps taken. status, ok: how
-    it ended. A failed lane of a batch is NaN, its neighbours whole.
+    scales. violation: that of the constraints alone, where the search ended; infinite where they hold only as something
+    grows without end. unlimited: for each number of the decision, does nothing limit what the objective gains from it?
+    steps: Newton steps taken. status, ok: how it ended. A failed lane of a batch is NaN, its neighbours whole.
     """
 
     allocation: Any
@@ -58,6 +59,7 @@ class Solution(Displayed, eqx.Module):
     steps: Int[Array, "..."]
     residual: Float[Array, "..."]
     violation: Float[Array, "..."]
+    unlimited: Any
     objective_label: str = eqx.field(static=True)
     objective_scale: Scale = eqx.field(static=True)
     constraint_labels: tuple[str, ...] = eqx.field(static=True)
@@ -98,8 +100,16 @@ class Solution(Displayed, eqx.Module):
 
     @property
     def reason(self) -> str:
-        """In words how it ended. For a single solution."""
-        return Status[self.status]
+        """In words how it ended, with the names of what nothing limits. For a single solution."""
+        said = Status[self.status]
+        if isinstance(self.value, jax.core.Tracer) or np.ndim(self.value) or bool(self.status != Status.unbounded):
+            return said
+        named = ", ".join(
+            jax.tree_util.keystr(path).lstrip(".") + (f"[{', '.join(map(str, at))}]" if at else "")
+            for path, leaf in jax.tree_util.tree_leaves_with_path(self.unlimited)
+            for at in map(tuple, np.argwhere(np.asarray(leaf)))
+        )
+        return said.replace("the allocation", named) if named else said
 
     @property
     def _sense(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from t2jax import validate
 from t2jax.allocation import Allocation, Constraint, Quantity, Scale
 from t2jax.fusion import IN_A_HURRY, once
-from t2jax.optimize.dense import Vector, second_order, second_order_by_differences
+from t2jax.optimize.dense import Vector, largest, second_order, second_order_by_differences
 from t2jax.optimize.implicit import find
 from t2jax.optimize.optimum import Optimum, tolerance
 from t2jax.optimize.pieces import in_cache
@@ -211,7 +211,7 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         finite &= jnp.isfinite(one)
     outcomes = (Status.solved, Status.not_converged, Status.unbounded, Status.infeasible, Status.not_finite)
     code = jnp.where(found.residual <= limit, jnp.zeros_like(f), 1.0)
-    code = jnp.where(found.unbounded > 0, 2.0, code)
+    code = jnp.where(largest(found.unbounded) > 0, 2.0, code)
     code = jnp.where(found.violation > limit, 3.0, code)
     code = once(jnp.where(finite, code, 4.0))
     status = outcomes[0]
@@ -240,6 +240,7 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         "steps": found.steps.astype(jnp.int32),
         "residual": found.residual,
         "violation": found.violation,
+        "unlimited": problem.layout.tree([a > 0 for a in found.unbounded]),
         "solved": solved,
     }
 
