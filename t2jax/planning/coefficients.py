@@ -3,17 +3,20 @@
     {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
     {"kind": "T2Loss", "law": "besiroglu2024", "G": 1.0, "gamma": 0.3}
 
-Every message says which file and which key. Loads JAX only once the coefficients are known to be complete.
+Which names are those of files is said in `law_files`. Every message says which file and which key. Loads JAX only once
+the coefficients are known to be complete.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from t2jax.literature import list_published, published
 from t2jax.planning.fitted import check_fit, read_fit
-from t2jax.planning.usage import UsageError, meant
+from t2jax.planning.law_files import ReadFile, is_file_name, read_law_file
+from t2jax.planning.usage import UsageError, as_json, meant, printable, quoted
 from t2jax.provenance import Provenance
 
 __all__ = ["LAWS", "TASKS", "fit_of", "is_task", "law_or_task"]
@@ -36,17 +39,17 @@ def is_task(given: Any) -> bool:
     return type(given).__name__ in TASKS
 
 
-def law_or_task(given: str, *, unique_tokens: float | None = None) -> Any:
+def law_or_task(given: str, *, unique_tokens: float | None = None, read: ReadFile = read_law_file) -> Any:
     """The law or task of a published name or of a JSON file; `unique_tokens` for a law of repeated data.
 
-    Raises `UsageError`.
+    read: the bytes of a file, by its name. Raises `UsageError`.
     """
     if not given.strip():
         raise UsageError("the name of the law or task is empty: give a published name (see t2jax list) or a JSON file")
-    if _is_published(given):
+    if not is_file_name(given):
         return _published(given, unique_tokens)
-    path = Path(given)
-    content = _read(path)
+    content = _read(given, read)
+    path = printable(given)
     if unique_tokens is not None:
         if not isinstance(content, dict) or content.get("kind") != "DataConstrained":
             raise UsageError(
@@ -58,22 +61,17 @@ def law_or_task(given: str, *, unique_tokens: float | None = None) -> Any:
 
 def fit_of(given: str) -> Any:
     """The `Fit` in a file that `law_or_task` accepts; None where it has none. Raises `UsageError`."""
-    if _is_published(given) or "fit" not in _read(Path(given)):
+    if not is_file_name(given) or "fit" not in _read(given, read_law_file):
         return None
     return read_fit(Path(given))
-
-
-def _is_published(given: str) -> bool:
-    path = Path(given)
-    return path.suffix != ".json" and len(path.parts) == 1 and not path.is_file()
 
 
 def _published(given: str, unique_tokens: float | None = None) -> Any:
     rows = {row.name: row for row in list_published()}
     if given not in rows:
         usable = [name for name, row in rows.items() if row.kind in (*LAWS, *TASKS)]
-        near = meant(given, usable) or ": t2jax list shows them all"
-        raise UsageError(f"no published law or task is called {given!r}{near}")
+        near = meant(given, usable) or ": t2jax list shows them all; a file's name has its folder, as ./law, or .json"
+        raise UsageError(f"no published law or task is called {quoted(given)}{near}")
     row = rows[given]
     if row.kind not in (*LAWS, *TASKS):
         law = given.removesuffix("-error")
@@ -88,11 +86,10 @@ def _published(given: str, unique_tokens: float | None = None) -> Any:
     return published(given, unique_tokens=unique_tokens)
 
 
-def _read(path: Path) -> Any:
+def _read(given: str, read: ReadFile) -> Any:
+    content, path = read(given), printable(given)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text file in UTF-8") from None
     except RecursionError:
@@ -106,7 +103,7 @@ def _read(path: Path) -> Any:
         raise UsageError(f"{path} is not a law or task: it has a whole number of more than 4,300 digits") from None
 
 
-def _built(content: Any, path: Path) -> Any:
+def _built(content: Any, path: str) -> Any:
     """What a file describes. Beside the coefficients a fit may stand in it, which is checked, too."""
     with_fit = isinstance(content, dict) and "fit" in content
     described = {key: value for key, value in content.items() if key != "fit"} if with_fit else content
@@ -115,9 +112,9 @@ def _built(content: Any, path: Path) -> Any:
             f"{path} holds the pass rates of one model's problems, which say nothing of N and D: "
             "plan with a law or a task"
         )
-    found = _build(described, str(path), "", (*LAWS, *TASKS))
+    found = _build(described, path, "", (*LAWS, *TASKS))
     if with_fit:
-        check_fit(content["fit"], str(path), list(_names(described)))
+        check_fit(content["fit"], path, list(_names(described)))
     return found
 
 
@@ -136,8 +133,8 @@ def _names(content: Mapping[str, Any], within: str = "") -> Iterator[str]:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise UsageError(f"key {max(keys, key=keys.count)!r} is there more than once")
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise UsageError(f"key {quoted(key)} is there more than once")
     return content
 
 
@@ -151,12 +148,14 @@ def _build(content: Any, file: str, place: str, kinds: tuple[str, ...]) -> Any:
         if kind is None:
             raise UsageError(f'{file}: key "{place}kind" is missing: it is one of {", ".join(kinds)}')
         near = meant(kind, kinds) if isinstance(kind, str) else ""
-        raise UsageError(f'{file}: "{place}kind" is {kind!r}, not one of {", ".join(kinds)}{near}')
+        kind_shown = quoted(kind) if isinstance(kind, str) else as_json(kind)
+        raise UsageError(f'{file}: "{place}kind" is {kind_shown}, not one of {", ".join(kinds)}{near}')
     wanted = {**LAWS, **TASKS}[kind]
     for key in content:
         if key not in ("kind", "provenance", *wanted):
             near = meant(key, [one for one in wanted if one not in content] or wanted)
-            raise UsageError(f'{file}: {kind} has no "{place}{key}"' + (near or f": it has {', '.join(wanted)}"))
+            near = near or f": it has {', '.join(wanted)}"
+            raise UsageError(f'{file}: {kind} has no "{place}{printable(key, 60)}"{near}')
     missing = [key for key in wanted if key not in content]
     if missing:
         named = ", ".join(f'"{place}{key}"' for key in missing)
@@ -187,10 +186,10 @@ def _coefficient(key: str, value: Any, file: str, place: str, kind: str) -> Any:
         return law
     if key == "theta":
         if not isinstance(value, list) or len(value) != 5 or not all(_is_number(one) for one in value):
-            raise UsageError(f'{file}: "{place}theta" must be a list of five numbers, got {json.dumps(value)}')
+            raise UsageError(f'{file}: "{place}theta" must be a list of five numbers, got {as_json(value)}')
         return value
     if not _is_number(value):
-        raise UsageError(f'{file}: "{place}{key}" must be a number, got {json.dumps(value)}')
+        raise UsageError(f'{file}: "{place}{key}" must be a number, got {as_json(value)}')
     return value
 
 
@@ -199,16 +198,16 @@ def _provenance(content: Any, file: str, place: str) -> Provenance:
         raise UsageError(f'{file}: "{place}provenance" must be an object with {", ".join(_SOURCE)}')
     for key in content:
         if key not in _SOURCE:
-            raise UsageError(f'{file}: "{place}provenance" has no "{key}"{meant(key, _SOURCE)}')
+            raise UsageError(f'{file}: "{place}provenance" has no "{printable(key, 60)}"{meant(key, _SOURCE)}')
     given: dict[str, Any] = {"name": Path(file).stem, "citation": "", "params": None, "tokens": None, **content}
     for key, value in given.items():
         if key in ("params", "tokens", "samples"):
             if value is not None and not (
                 isinstance(value, list) and len(value) == 2 and all(_is_number(one) for one in value)
             ):
-                raise UsageError(f'{file}: "{place}provenance.{key}" must be [low, high], got {json.dumps(value)}')
+                raise UsageError(f'{file}: "{place}provenance.{key}" must be [low, high], got {as_json(value)}')
         elif not isinstance(value, str):
-            raise UsageError(f'{file}: "{place}provenance.{key}" must be text, got {json.dumps(value)}')
+            raise UsageError(f'{file}: "{place}provenance.{key}" must be text, got {as_json(value)}')
     for key, value in given.items():
         if isinstance(value, list):
             try:

@@ -1,12 +1,11 @@
 """The key "fit" of a file that `t2jax fit` wrote: checked first, then read as a `Fit`. Loads JAX only to read."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from t2jax.planning.usage import UsageError, meant
+from t2jax.planning.usage import UsageError, as_json, meant, printable, quoted
 
 __all__ = ["check_fit", "read_fit"]
 
@@ -15,13 +14,13 @@ def check_fit(content: Any, file: str, names: Sequence[str]) -> None:
     """Raises `UsageError` unless `content` is what a fit of these coefficients leaves in its file."""
 
     def refuse(what: str, value: Any) -> UsageError:
-        return UsageError(f'{file}: "fit{what}, got {_shown(value)}')
+        return UsageError(f'{file}: "fit{what}, got {as_json(value)}')
 
     if not isinstance(content, dict):
         raise refuse('" must be an object as t2jax fit writes it', content)
     for key in content:
         if key not in _KEYS:
-            raise UsageError(f'{file}: "fit" has no "{key}"{meant(key, _KEYS)}')
+            raise UsageError(f'{file}: "fit" has no "{printable(key, 60)}"{meant(key, _KEYS)}')
     missing = [f'"{key}"' for key in _KEYS if key not in content]
     if missing:
         raise UsageError(f'{file}: "fit" lacks {", ".join(missing)}')
@@ -32,7 +31,8 @@ def check_fit(content: Any, file: str, names: Sequence[str]) -> None:
     for key in ("free", "at_boundary"):
         for name in content[key]:
             if name not in names:
-                raise UsageError(f'{file}: "fit.{key}" names {name!r}, which is no coefficient{meant(name, names)}')
+                near = meant(name, names)
+                raise UsageError(f'{file}: "fit.{key}" names {quoted(name)}, which is no coefficient{near}')
     if len(set(free)) < len(free):
         raise refuse('.free" must name each coefficient once', free)
     if len(content["kinds"]) != len(names):
@@ -114,8 +114,3 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: value is None or (isinstance(value, dict) and all(_is_column(one) for one in value.values())),
     ),
 }
-
-
-def _shown(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else shown[:59] + "…"

@@ -3,25 +3,33 @@
 from typing import Any
 
 from t2jax.planning.coefficients import is_task, law_or_task
+from t2jax.planning.law_files import ReadFile, read_law_file
 from t2jax.planning.scenario import DEFAULT_TASK, Spelling
-from t2jax.planning.usage import UsageError
+from t2jax.planning.usage import UsageError, printable
 
 __all__ = ["objective"]
 
 
 def objective(
-    task: Any, law: Any, *, G: float | None, gamma: float | None, unique_tokens: float | None, spelled: Spelling
+    task: Any,
+    law: Any,
+    *,
+    G: float | None,
+    gamma: float | None,
+    unique_tokens: float | None,
+    spelled: Spelling,
+    read: ReadFile = read_law_file,
 ) -> tuple[Any, Any]:
     """(what is planned for, its loss law). task, law: a published name, a JSON file, an object, or None.
 
-    Without G and gamma a law is planned for as it is. Raises `UsageError`.
+    read: the bytes of a file, by its name. Without G and gamma a law is planned for as it is. Raises `UsageError`.
     """
     if law is None:
-        found = _found(task or DEFAULT_TASK)
+        found = _found(task or DEFAULT_TASK, None, read)
         if not is_task(found):
             raise UsageError(f"{_called(task)} is a loss law, not a task: give it with {spelled('law')}")
         return found, found.law
-    found = _found(law, unique_tokens)
+    found = _found(law, unique_tokens, read)
     if is_task(found):
         raise UsageError(f"{_called(law)} is a task, not a loss law: give it with {spelled('task')}")
     if G is None:
@@ -31,9 +39,9 @@ def objective(
     return T2Loss(found, G, gamma), found
 
 
-def _found(given: Any, unique_tokens: float | None = None) -> Any:
+def _found(given: Any, unique_tokens: float | None, read: ReadFile) -> Any:
     if isinstance(given, str):
-        return law_or_task(given, unique_tokens=unique_tokens)
+        return law_or_task(given, unique_tokens=unique_tokens, read=read)
     if unique_tokens is None:
         return given
     import equinox as eqx
@@ -45,4 +53,4 @@ def _found(given: Any, unique_tokens: float | None = None) -> Any:
 
 
 def _called(given: Any) -> str:
-    return given if isinstance(given, str) else type(given).__name__
+    return printable(given) if isinstance(given, str) else type(given).__name__

@@ -1,10 +1,15 @@
 """Bad usage, and the names that were meant."""
 
 import difflib
+import json
 import os
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["UsageError", "meant", "refuse_existing"]
+__all__ = ["UsageError", "as_json", "meant", "printable", "quoted", "refuse_existing"]
+
+_LONGEST = 100
+"""Letters of a name that may have been mistyped. To compare longer ones takes long."""
 
 
 class UsageError(ValueError):
@@ -17,10 +22,33 @@ def refuse_existing(path: str | os.PathLike[str]) -> None:
         raise UsageError(f"{path} exists: choose another name, or remove it")
 
 
+def printable(text: str, most: int = 200) -> str:
+    """The text on one line and not too long, with what is no character on paper, such as ESC, as a Python escape."""
+    shown = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text[: most + 1]
+    )
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def quoted(word: str) -> str:
+    """A word as a person typed it, in quotes; not all of it where it is long."""
+    return repr(word if len(word) <= 40 else f"{word[:39]}…")
+
+
+def as_json(value: Any) -> str:
+    """A value of a JSON file as it stands there; not all of it where it is long."""
+    try:
+        return printable(json.dumps(value, ensure_ascii=False), 60)
+    except RecursionError:
+        return "what is nested too deeply"
+
+
 def meant(given: str, known: Iterable[str]) -> str:
     """': did you mean …?' with the nearest names, or those that contain it; nothing where none is near."""
     by_lower = {name.lower(): name for name in known}
     word = given.lower()
+    if len(word) > _LONGEST:
+        return ""
     near = difflib.get_close_matches(word, by_lower, n=3, cutoff=0.6)
     if len(word) >= 3:
         near += [name for name in by_lower if word in name and name not in near]

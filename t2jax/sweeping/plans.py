@@ -6,7 +6,7 @@ program (see `programs`). What differs within a structure, coefficients included
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +17,9 @@ import numpy as np
 from t2jax.allocation import Quantity
 from t2jax.optimize import Status
 from t2jax.planning.coefficients import is_task
+from t2jax.planning.law_files import ReadFile, read_law_file
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import (
-    ALLOCATION,
-    FLOPS,
     NAMES,
     NUMBERS,
     as_column,
@@ -33,20 +32,17 @@ from t2jax.planning.scenario import (
     too_small,
     without_end,
 )
-from t2jax.planning.usage import UsageError
+from t2jax.planning.usage import UsageError, printable
+from t2jax.sweeping.header import FIGURES, RESULTS, check_columns
 from t2jax.sweeping.output import arrow
 from t2jax.sweeping.programs import ENDS, LANES, NO_CAP, NO_LIMIT, Form, Structure, run, without_sources
 from t2jax.sweeping.scenarios import Scenarios, checked_defaults, read_scenarios
 from t2jax.tasks import T2Accuracy
 
-__all__ = ["RESULTS", "answered", "check_columns", "plan_batch"]
-
-_FIGURES = (*ALLOCATION, *(f"{name}_used" for name in FLOPS))  # the budgets have the plain names
-RESULTS = (*_FIGURES, "in_fit_range", "status", "reason")
-"""The columns that are added."""
+__all__ = ["RESULTS", "answered", "plan_batch"]
 
 
-def plan_batch(batch: Any, **defaults: Any) -> Any:
+def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] = (), **defaults: Any) -> Any:
     """The optimal allocation of every row of a table of scenarios: t2jax plan, for thousands of rows at once.
 
     ```python
@@ -59,7 +55,10 @@ def plan_batch(batch: Any, **defaults: Any) -> Any:
     batch: a pyarrow RecordBatch or Table. Its columns are called as the options of `t2jax plan`, with underscores:
         total_flops, train_flops, inference_flops, target, queries, prompt_tokens, output_tokens, no_share_prompt,
         max_params, max_tokens, max_samples, task, law, G, gamma, unique_tokens, integer_samples. Each may be absent;
-        null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass through.
+        null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass through, but for
+        those that look misspelt.
+    files: may a cell of task or law name a JSON file, of at most 10 MB? False for tables of strangers.
+    pass_through: columns that are not read, however they are called.
     defaults: by the same names, for cells that are not given; task and law may be objects. A default gives way in a
         row that asks for something else instead: `law` to a task, `total_flops` to a target, and the reverse.
 
@@ -83,40 +82,40 @@ def plan_batch(batch: Any, **defaults: Any) -> Any:
     where Spark's schema is that of `plan_batch(first_rows).schema`, in Spark's types.
 
     Raises TypeError for what is no table or no default, ValueError for a default that is out of range, or a table with
-    two columns of one name or with one that is called as a result.
+    two columns of one name, with one that is called as a result, or with one that is nearly called as a field.
     """
     pa = arrow()
     if not isinstance(batch, pa.RecordBatch | pa.Table):
         raise TypeError(f"plan_batch takes a pyarrow RecordBatch or Table, got {type(batch).__name__}")
     given = checked_defaults(defaults)
-    check_columns(batch.column_names)
-    return answered(batch, given, {})
+    if isinstance(pass_through, str):
+        raise TypeError(f"pass_through must be a list of columns, got {pass_through!r}")
+    check_columns(batch.column_names, pass_through)
+    return answered(batch, given, {}, files=files, pass_through=pass_through)
 
 
-def check_columns(names: list[str]) -> None:
-    """Raises ValueError for names that the results could not stand beside."""
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f'the table has more than one column "{name}"')
-        if name in RESULTS:
-            raise ValueError(
-                f'the table has a column "{name}", which is the name of a result: rename it. '
-                f"Results are called {', '.join(RESULTS)}"
-            )
-
-
-def answered(batch: Any, defaults: Mapping[str, Any], faults: Mapping[int, str], place: Any = None) -> Any:
+def answered(
+    batch: Any,
+    defaults: Mapping[str, Any],
+    faults: Mapping[int, str],
+    place: Any = None,
+    *,
+    files: bool = True,
+    pass_through: Collection[str] = (),
+    read: ReadFile = read_law_file,
+) -> Any:
     """As `plan_batch`, after its checks.
 
-    faults: rows that could not be read, with the reason. place: row → where it stands in a file, for reasons.
+    faults: rows that could not be read, with the reason. place: row → where it stands in a file, for reasons. read: the
+    bytes of a law's file.
     """
     with jax.enable_x64(True):
-        scenarios = read_scenarios(batch, defaults, faults)
+        scenarios = read_scenarios(batch.drop_columns(list(pass_through)), defaults, faults, files=files)
         answers = _Answers.of(batch.num_rows)
         for row, reason in scenarios.faults.items():
             answers.refuse([row], reason)
         groups: dict[Structure, list[_Rows]] = {}
-        for rows in _sorted(scenarios, answers):
+        for rows in _sorted(scenarios, answers, read):
             groups.setdefault(rows.structure, []).append(rows)
         # XLA compiles on every core at once.
         solve = functools.partial(_solve, scenarios=scenarios, answers=answers)
@@ -137,10 +136,11 @@ class _Answers:
     @classmethod
     def of(cls, rows: int) -> "_Answers":
         empty = np.full(rows, None, object)
-        return cls({name: np.full(rows, np.nan) for name in _FIGURES}, np.zeros(rows, bool), empty, empty.copy())
+        return cls({name: np.full(rows, np.nan) for name in FIGURES}, np.zeros(rows, bool), empty, empty.copy())
 
     def refuse(self, rows: Any, reason: str, status: str = "bad_input") -> None:
-        self.status[rows], self.reason[rows] = status, reason
+        # Whatever a cell or a file holds, a reason is one line of text.
+        self.status[rows], self.reason[rows] = status, printable(reason, 1000)
 
     def beside(self, batch: Any, place: Callable[[int], str] | None) -> Any:
         pa = arrow()
@@ -166,7 +166,7 @@ class _Rows:
     given: set[str] = field(default_factory=set)
 
 
-def _sorted(scenarios: Scenarios, answers: _Answers) -> list[_Rows]:
+def _sorted(scenarios: Scenarios, answers: _Answers, read: ReadFile) -> list[_Rows]:
     """Rows that make a problem, by what is given, by law and task. The others are refused, with the reason."""
     size = len(answers.status)
     given = [~np.isnan(scenarios.numbers[name]) for name in NUMBERS]
@@ -182,13 +182,13 @@ def _sorted(scenarios: Scenarios, answers: _Answers) -> list[_Rows]:
     for rows in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
         if len(rows):
             try:
-                found += _problem(rows, scenarios, answers)
+                found += _problem(rows, scenarios, answers, read)
             except UsageError as error:
                 answers.refuse(rows, str(error))
     return found
 
 
-def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers) -> list[_Rows]:
+def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers, read: ReadFile) -> list[_Rows]:
     """The problem of rows with one combination of columns; nothing where there is none. Raises `UsageError`."""
     first = int(rows[0])
     named = {
@@ -206,6 +206,7 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers) -> list[
         gamma=numbers["gamma"],
         unique_tokens=numbers["unique_tokens"],
         spelled=as_column,
+        read=read,
     )
     if fault := lacks_demand(given, for_task=is_task(task), spelled=as_column):
         raise UsageError(fault)

@@ -5,15 +5,16 @@ Arrow, which is fast, where nothing is unusual, and else by Python's csv, which 
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from t2jax.planning.scenario import Spelling, as_column
+from t2jax.sweeping.header import check_columns
 from t2jax.sweeping.output import arrow
-from t2jax.sweeping.plans import check_columns
 
 __all__ = ["Piece", "Source"]
 
@@ -38,10 +39,11 @@ class Piece:
 class Source:
     """A .csv, .tsv or .parquet file with a table of scenarios. names: its columns. unit: what places count.
 
-    Raises FileNotFoundError, or ValueError for what is no such table: no header, a name twice or of a result.
+    pass_through: columns that are not read, however they are called. spelled: how that is said in messages. Raises
+    FileNotFoundError, or ValueError for what is no such table: no header, a name twice, of a result, or misspelt.
     """
 
-    def __init__(self, path: Any):
+    def __init__(self, path: Any, *, pass_through: Collection[str] = (), spelled: Spelling = as_column):
         arrow()
         self.path = Path(path)
         self.is_text = self.path.suffix.lower() in (".csv", ".tsv")
@@ -51,13 +53,12 @@ class Source:
             raise ValueError(f"{path} is a folder, not a file")
         if not self.path.exists():
             raise FileNotFoundError(f"there is no file {path}")
+        if not self.path.is_file():
+            raise ValueError(f"{path} is a device or a pipe, not a file")
         if not self.is_text and self.path.suffix.lower() != ".parquet":
             raise ValueError(f"{self.path.name} must end in .csv, .tsv or .parquet")
         self.names = self._header() if self.is_text else list(self._parquet().schema_arrow.names)
-        try:
-            check_columns(self.names)
-        except ValueError as error:
-            raise ValueError(f"{self.path.name}: {error}") from None
+        check_columns(self.names, pass_through, spelled, within=f"{self.path.name}: ")
 
     def place(self, place: int) -> str:
         """'line 7' of text, 'row 7' else."""
@@ -144,7 +145,7 @@ class Source:
     def _at_once(self, block: bytes, lines: int) -> Any:
         """The rows of a block where each line is one, by Arrow; None where it is not so plain."""
         pa, text = arrow(), arrow("pyarrow.csv")
-        if not _plainly_quoted(block, self._delimiter.encode()):
+        if not _is_plain(block, self._delimiter.encode()):
             return None
         kinds = dict.fromkeys(self.names, pa.string())
         try:
@@ -220,14 +221,29 @@ class _Lines:
             return line.decode(errors="replace")
 
 
-def _plainly_quoted(block: bytes, delimiter: bytes) -> bool:
-    """Does every quote open or end a cell, but for those that are doubled? Arrow would guess what others mean."""
-    if b'"' not in block:
-        return True
-    block = b"\n" + block.replace(b'""', b"").replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n"
-    opening = block.count(b'\n"') + block.count(delimiter + b'"')
-    ending = block.count(b'"\n') + block.count(b'"' + delimiter)
-    return opening == ending and opening + ending == block.count(b'"')
+def _is_plain(block: bytes, delimiter: bytes) -> bool:
+    """Do Arrow and Python's csv, strictly, read the same here? Where a cell is odd, Arrow would guess what it means.
+
+    Each line is at most as long as a cell of csv may be, and a carriage return is before a line's end only. Quotes open
+    and close in turn: one that opens is the first letter of a cell, one that closes its last, or the next quote follows
+    at once, which makes the two a letter of the cell.
+    """
+    if block.count(b"\r") != block.count(b"\r\n"):
+        return False
+    letters = np.frombuffer(b"\n" + block.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n", np.uint8)
+    if np.diff(np.flatnonzero(letters == ord("\n"))).max() > csv.field_size_limit():
+        return False
+    quotes = np.flatnonzero(letters == ord('"'))
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    before, after = letters[opening - 1], letters[closing + 1]
+    doubled = opening[1:] == closing[:-1] + 1
+    opens = np.isin(before, (ord("\n"), ord(delimiter)))
+    closes = np.isin(after, (ord("\n"), ord(delimiter)))
+    opens[1:] |= doubled
+    closes[:-1] |= doubled
+    return bool(opens.all() and closes.all())
 
 
 def _too_long(name: str, line: int) -> str:

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from t2jax.planning.scenario import FLAGS, NAMES, NUMBERS, acceptable, as_column, number, number_fault
-from t2jax.planning.usage import meant
-from t2jax.sweeping.output import arrow
+from t2jax.planning.law_files import is_file_name
+from t2jax.planning.scenario import FLAGS, NAMES, NUMBERS, acceptable, as_column, number_fault
+from t2jax.planning.usage import meant, quoted
+from t2jax.sweeping.cells import numbers_of, texts_of
 
 __all__ = ["Scenarios", "checked_defaults", "read_scenarios"]
 
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
-_PLAIN = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[KMBTkmbt]?$"
 # A default gives way to a cell that asks for something else instead.
 _INSTEAD = {
     "target": ("total_flops",),
@@ -71,14 +71,19 @@ def checked_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def read_scenarios(table: Any, defaults: Mapping[str, Any], faults: Mapping[int, str]) -> Scenarios:
-    """The cells of a pyarrow table. faults: rows that are known to be unreadable, with the reason."""
+def read_scenarios(
+    table: Any, defaults: Mapping[str, Any], faults: Mapping[int, str], *, files: bool = True
+) -> Scenarios:
+    """The cells of a pyarrow table.
+
+    faults: rows that are known to be unreadable, with the reason. files: may a cell name one?
+    """
     rows, found = table.num_rows, dict(faults)
     numbers, given = {}, {}
     for name in NUMBERS:
         numbers[name], given[name] = np.full(rows, np.nan), np.zeros(rows, bool)
         if name in table.column_names:
-            numbers[name], given[name], unread = _numbers(table.column(name))
+            numbers[name], given[name], unread = numbers_of(table.column(name))
             for row, text in unread:
                 found.setdefault(row, f"{name} must be a number such as 1e24, 7B or 15T, got {text}")
             wrong = given[name] & ~acceptable(name, numbers[name])
@@ -86,8 +91,11 @@ def read_scenarios(table: Any, defaults: Mapping[str, Any], faults: Mapping[int,
                 found.setdefault(row, number_fault(name, float(numbers[name][row]), as_column) or "")
     names, known = {}, {}
     for name in NAMES:
-        known[name], names[name] = _texts(table, name)
+        known[name], names[name] = _texts(table, name, "a published name, or a JSON file", found)
         given[name] = names[name] >= 0
+        if not files:
+            wrong = [is_file_name(word) for word in known[name]]
+            _refuse(wrong, known[name], names[name], f"{name} must be a published name (no files are read)", found)
     for name, default in defaults.items():
         if name in FLAGS:
             continue
@@ -104,91 +112,25 @@ def read_scenarios(table: Any, defaults: Mapping[str, Any], faults: Mapping[int,
     return Scenarios(numbers, names, known, flags, found)
 
 
-def _numbers(column: Any) -> tuple[np.ndarray, np.ndarray, list[tuple[int, str]]]:
-    """The values, whether each is given, and the rows whose text is no number."""
-    pa, pc = arrow(), arrow("pyarrow.compute")
-    column = _plain(column)
-    kind, rows = column.type, len(column)
-    if pa.types.is_null(kind):
-        return np.full(rows, np.nan), np.zeros(rows, bool), []
-    given = ~_numpy(pc.is_null(column))
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = _numpy(pc.cast(column, pa.float64(), safe=False))
-        return np.where(given, values, np.nan), given, []
-    if not pa.types.is_string(kind):
-        unread = [(row, str(column[row].as_py())) for row in np.flatnonzero(given).tolist()]
-        return np.full(rows, np.nan), np.zeros(rows, bool), unread
-    text = _trimmed(column)
-    given = ~_numpy(pc.is_null(text))
-    try:
-        return _numpy(pc.cast(text, pa.float64())), given, []
-    except pa.ArrowInvalid:
-        pass
-    plain = _numpy(pc.fill_null(pc.match_substring_regex(text, _PLAIN), False))
-    digits = pc.if_else(pa.array(plain), pc.replace_substring_regex(text, "[KMBTkmbt]$", ""), None)
-    try:
-        values = _numpy(pc.cast(digits, pa.float64())).copy()
-    except pa.ArrowInvalid:  # more digits than Arrow reads
-        values, plain = np.full(rows, np.nan), np.zeros(rows, bool)
-    last = pc.utf8_upper(pc.utf8_slice_codeunits(text, -1))
-    for letter, scale in (("K", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)):
-        values[_numpy(pc.fill_null(pc.equal(last, letter), False))] *= scale
-    unread = []
-    for row in np.flatnonzero(given & ~plain).tolist():
-        word = text[row].as_py()
-        try:
-            values[row] = number(word)
-        except ValueError:
-            given[row] = False
-            unread.append((row, _quoted(word)))
-    return values, given, unread
-
-
-def _texts(table: Any, name: str) -> tuple[list[Any], np.ndarray]:
+def _texts(table: Any, name: str, wanted: str, faults: dict[int, str]) -> tuple[list[Any], np.ndarray]:
     """The distinct texts of a column, and for each row which one it is; −1 for none."""
-    pa, pc = arrow(), arrow("pyarrow.compute")
     if name not in table.column_names:
         return [], np.full(table.num_rows, -1)
-    column = _plain(table.column(name))
-    if not pa.types.is_string(column.type):
-        column = pc.cast(column, pa.string())
-    coded = _trimmed(column).dictionary_encode()
-    return coded.dictionary.to_pylist(), _numpy(pc.fill_null(pc.cast(coded.indices, pa.int64()), -1))
+    known, codes, unread = texts_of(table.column(name))
+    for row, shown in unread:
+        faults.setdefault(row, f"{name} must be {wanted}, got {shown}")
+    return known, codes
 
 
 def _flags(table: Any, name: str, default: bool, faults: dict[int, str]) -> np.ndarray:
-    known, codes = _texts(table, name)
+    known, codes = _texts(table, name, "true or false", faults)
+    wrong = [word.lower() not in (*_YES, *_NO) for word in known]
+    _refuse(wrong, known, codes, f"{name} must be true or false", faults)
     meaning = np.array([word.lower() in _YES for word in known] + [default], bool)
-    for code, word in enumerate(known):
-        if word.lower() not in (*_YES, *_NO):
-            for row in np.flatnonzero(codes == code).tolist():
-                faults.setdefault(row, f"{name} must be true or false, got {_quoted(word)}")
     return meaning[codes]  # −1, the last, is the default
 
 
-def _plain(column: Any) -> Any:
-    """One array; text, however it is kept, as strings."""
-    pa, pc = arrow(), arrow("pyarrow.compute")
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        if isinstance(column, pa.ChunkedArray):
-            column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or kind != column.type:
-        return pc.cast(column, pa.string() if not pa.types.is_primitive(kind) else kind)
-    return column
-
-
-def _trimmed(column: Any) -> Any:
-    """Null where there is nothing but blanks."""
-    pc = arrow("pyarrow.compute")
-    text = pc.utf8_trim_whitespace(column)
-    return pc.if_else(pc.equal(text, ""), None, text)
-
-
-def _numpy(column: Any) -> np.ndarray:
-    return column.to_numpy(zero_copy_only=False)
-
-
-def _quoted(word: str) -> str:
-    return repr(word if len(word) <= 40 else word[:39] + "…")
+def _refuse(wrong: list[bool], known: list[Any], codes: np.ndarray, rule: str, faults: dict[int, str]) -> None:
+    """Note the rows whose text is wrong, a flag for each that is known."""
+    for row in np.flatnonzero(np.array([*wrong, False], bool)[codes]).tolist():
+        faults.setdefault(row, f"{rule}, got {quoted(known[codes[row]])}")
