@@ -80,6 +80,7 @@ def test_a_csv_of_plans_stands_beside_its_rows(tmp_path, capsys, scenarios):
         "command": "sweep",
         "inputs": {"scenarios": str(scenarios), "law": "besiroglu2024"},
         "out": str(again),
+        "passed_through": ["name"],
         "rows": 6,
         "solved": 2,
         "statuses": {"bad_input": 3, "infeasible": 1, "solved": 2},

@@ -105,13 +105,15 @@ def _sweep(command: Any, words: Sequence[str]) -> int:
 
     sweep, batch_size = checked_sweep(command)
     with _float64():
-        from t2jax.cli.sweep import Stopped, answer, sweep_text
+        from t2jax.cli.sweep import Stopped, answer, asides, sweep_text
 
         try:
             said = answer(sweep, batch_size, words)
         except Stopped as stopped:
             print(f"t2jax: {stopped}", file=sys.stderr)
             return STOPPED
+    for line in asides(sweep, said):
+        print(f"t2jax: {line}", file=sys.stderr)
     _say("sweep", said, as_json=sweep.json, text=sweep_text)
     if said["solved"]:
         return ANSWERED

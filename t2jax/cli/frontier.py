@@ -13,9 +13,9 @@ from t2jax.planning.objective import objective
 from t2jax.planning.scenario import DEFAULT_TASK, as_option, lacks_demand
 from t2jax.planning.usage import UsageError, refuse_existing
 from t2jax.report import aligned, human
+from t2jax.sweeping.files import write_table
 from t2jax.sweeping.output import arrow
 from t2jax.sweeping.plans import RESULTS, answered
-from t2jax.sweeping.tables import write_table
 from t2jax.tasks import T2Accuracy
 
 __all__ = ["TITLES", "answer", "frontier_text"]

@@ -3,7 +3,6 @@
 import shlex
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,20 @@ import jax
 from t2jax.cli.progress import progress
 from t2jax.cli.sweep_options import Sweep
 from t2jax.planning.coefficients import law_or_task
-from t2jax.planning.scenario import FLAGS, NAMES, NUMBERS
-from t2jax.planning.usage import UsageError
+from t2jax.planning.law_files import same_named_file
+from t2jax.planning.scenario import FLAGS, NAMES, NUMBERS, as_option
+from t2jax.planning.usage import UsageError, printable
 from t2jax.report import aligned
+from t2jax.sweeping.header import passed_through
+from t2jax.sweeping.output import versions
 from t2jax.sweeping.reading import Source
 from t2jax.sweeping.tables import answer_table
 
-__all__ = ["Stopped", "answer", "defaults_of", "sweep_text"]
+__all__ = ["Stopped", "answer", "asides", "defaults_of", "sweep_text"]
+
+
+_LISTED = 20
+"""Names of columns."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -28,13 +34,13 @@ class Stopped(Exception):  # noqa: N818
 def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any]:
     """What `--json` prints. words: what was typed, to say how to go on. Raises `UsageError`, `Stopped`."""
     begun = time.perf_counter()
-    settings = {name: metadata.version(name) for name in ("t2jax", "jax")}
+    settings = versions("t2jax", "jax", "jaxlib", "numpy", "pyarrow")
     out = Path(str(sweep.out))
     for name in NAMES:
         if (given := getattr(sweep, name)) is not None:
             law_or_task(given)  # a name that there is not is no fault of the rows
     try:
-        source = Source(sweep.scenarios)
+        source = Source(sweep.scenarios, pass_through=sweep.pass_through, spelled=as_option)
         with progress("planning", "rows") as tell:
             tally = answer_table(
                 source,
@@ -43,6 +49,8 @@ def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any
                 batch_size=batch_size,
                 settings={**settings, "platform": jax.default_backend()},
                 resume=sweep.resume,
+                files=not sweep.no_files,
+                pass_through=sweep.pass_through,
                 tell=tell,
             )
     except ImportError:
@@ -55,6 +63,7 @@ def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any
     return {
         "inputs": {"scenarios": sweep.scenarios, **defaults_of(sweep)},
         "out": str(out),
+        "passed_through": passed_through(source.names, sweep.pass_through),
         "rows": tally.rows,
         "solved": tally.solved,
         "statuses": dict(sorted(tally.counts.items())),
@@ -68,6 +77,15 @@ def defaults_of(options: Any) -> dict[str, Any]:
     named = {name: getattr(options, name) for name in (*NUMBERS, *NAMES)}
     flags = {name: True for name in FLAGS if getattr(options, name)}
     return {name: value for name, value in named.items() if value is not None} | flags
+
+
+def asides(sweep: Sweep, said: dict[str, Any]) -> list[str]:
+    """What to say beside the answer: which columns were not read, and which of two laws was meant."""
+    lines = [same_named_file(given) for name in NAMES if (given := getattr(sweep, name)) is not None]
+    if names := [printable(name, 60) for name in said["passed_through"]]:
+        more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        lines.append(f"passed through unread: {', '.join(names[:_LISTED])}{more}")
+    return [line for line in lines if line is not None]
 
 
 def sweep_text(said: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from t2jax.planning.usage import UsageError
 __all__ = ["Frontier", "Span", "Sweep", "checked_frontier", "checked_sweep"]
 
 _File = Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+_Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")]
 _MOST_POINTS = 1_000_000
 
 
@@ -27,13 +28,18 @@ class Sweep(Scenario):
 
     The table is a .csv, .tsv or .parquet file, a scenario in each row. Its columns are called as the options below,
       with underscores, such as total_flops or max_params. Each may be absent; an empty cell means "not given". Flags
-      are true or false. Other columns, such as a name, pass through. An option is the default for cells that are not
-      given; it gives way where a row asks for something else instead: law for task, target for total_flops.
+      are true or false. An option is the default for cells that are not given; it gives way where a row asks for
+      something else instead: law for task, target for total_flops.
+
+    Other columns, such as a name, pass through and are listed. One that is nearly called as an option is refused, as
+      its cap or budget would be ignored: rename it, or give --pass-through.
 
     The plans have all columns of the table and params, tokens, samples, tokens_per_param, overtraining_ratio,
       loss_nats, pass_at_k, value, train_flops_used, inference_flops_used, total_flops_used, in_fit_range, status and
       reason. A row that cannot be read gets the status bad_input, and its reason names the line; the others are
       answered.
+
+    With --resume a finished output is checked: a folder by its sums, a .csv or .tsv by answering its rows again.
 
     Exit status: 0 answered, bad rows counted; 1 no row has a solution; 2 bad usage; 130 stopped.
     """
@@ -44,6 +50,10 @@ class Sweep(Scenario):
     """Where the plans go: a .csv or .tsv file, or NAME.parquet, a folder of Parquet files. Never overwritten."""
     resume: Flag = False
     """Go on with a run that was stopped, with the same options: to the same bytes as if it had not been."""
+    pass_through: tyro.conf.UseAppendAction[_Names] = ()
+    """A column that is not read, however it is called; may be given again."""
+    no_files: Flag = False
+    """Cells of task and law name no JSON files, only what is published: for tables of strangers."""
     batch_size: Number = None
     """Rows at a time (65,536)."""
     json: Flag = False

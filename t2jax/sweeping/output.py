@@ -6,23 +6,24 @@ Each part is written aside, flushed to the disk and renamed. Its name ends with 
 part that is not as it was written is found. Nothing depends on the time or on how often the run was taken up.
 """
 
-import errno
 import importlib
 import json
 import os
 import re
 import zlib
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Output", "arrow"]
+from t2jax.sweeping.disk import explained, flush, is_aside, replace
+
+__all__ = ["Output", "arrow", "discard", "versions"]
 
 MANIFEST = "_manifest.json"  # readers of a folder of Parquet pass over what begins with an underscore
-_ASIDE = ".aside"
+_MOST_SHOWN = 5
 _PART = re.compile(r"part-(\d{8,})-[0-9a-f]{8}\.parquet")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Output:
@@ -66,12 +67,12 @@ class Output:
                 state = "exists" if folder == path else "is unfinished"
                 raise FileExistsError(f"{folder} {state}: continue it with resume=True, or choose another name")
             _compare(folder, found["settings"], settings)
-        with _explained(folder):
+        with explained(folder):
             if found is None:
                 folder.mkdir(exist_ok=True)
-                _replace(folder / MANIFEST, _manifest_bytes(settings))
-            for left in folder.glob(f"*{_ASIDE}"):  # by a process that was killed
-                left.unlink(missing_ok=True)
+                replace(folder / MANIFEST, _manifest_bytes(settings))
+            for name in filter(is_aside, os.listdir(folder)):  # by a process that was killed
+                (folder / name).unlink(missing_ok=True)
         return cls(path, folder, settings)
 
     @classmethod
@@ -87,15 +88,29 @@ class Output:
         return cls(path, folder, settings)
 
     def done(self, part: int) -> bool:
-        """Is this part there, and as it was written? Reads all of it."""
-        return any(_is_as_written(part, self.folder / name) for name in self._names.get(part, []))
+        """Is this part there, and as it was written? Reads all of it. Removes what else has its number."""
+        names = self._names.get(part, [])
+        whole = next((name for name in names if _is_as_written(part, self.folder / name)), None)
+        if whole is None:
+            return False
+        self._keep_only(part, whole)
+        return True
+
+    def file(self, part: int) -> Path:
+        """Where a part is that is `done`."""
+        (name,) = self._names[part]
+        return self.folder / name
 
     def write(self, part: int, table: Any) -> None:
         """Write a pyarrow table as this part, in place of what there may be. Raises OSError that says how to go on."""
         content = _encoded(table)
         name = _name(part, content)
-        with _explained(self.folder):
-            _replace(self.folder / name, content)
+        with explained(self.folder):
+            replace(self.folder / name, content)
+        self._keep_only(part, name)
+
+    def _keep_only(self, part: int, name: str) -> None:
+        with explained(self.folder):
             for other in self._names.get(part, []):
                 if other != name:
                     (self.folder / other).unlink(missing_ok=True)
@@ -111,11 +126,16 @@ class Output:
         if missing or len(there) != parts:
             lacks = f"lacks {len(missing):,} of {parts:,} parts, the first is {missing[0] if missing else None}"
             raise RuntimeError(f"{self.folder} {lacks if missing else f'has more than {parts:,} parts'}")
-        with _explained(self.folder):
-            _replace(self.folder / MANIFEST, _manifest_bytes(self._settings, parts=parts, rows=rows))
+        with explained(self.folder):
+            replace(self.folder / MANIFEST, _manifest_bytes(self._settings, parts=parts, rows=rows))
             if self.folder != self.path:
+                if os.path.lexists(self.path):
+                    raise FileExistsError(
+                        f"{self.path} has been made by another meanwhile: all parts are in {self.folder}. "
+                        "Move it away and continue with resume=True"
+                    )
                 os.rename(self.folder, self.path)
-                _flush(self.path.parent)
+                flush(self.path.parent)
         self.folder = self.path
 
 
@@ -128,13 +148,36 @@ def arrow(module: str = "pyarrow") -> Any:
         raise ImportError('Parquet needs pyarrow: pip install "t2jax[io]"') from error
 
 
+def versions(*packages: str) -> dict[str, str]:
+    """Of what decides the bytes of results."""
+    found = {}
+    for package in packages:
+        found[package] = "not installed"
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def discard(path: Path) -> None:
+    """Remove the output at this path, finished or not, unless something else is in it. The manifest goes last."""
+    for folder in (path, _partial(path)):
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        names = sorted(os.listdir(folder), key=lambda name: name == MANIFEST)
+        if all(name == MANIFEST or is_aside(name) or _PART.fullmatch(name) for name in names):
+            with explained(folder):
+                for name in names:
+                    (folder / name).unlink(missing_ok=True)
+                folder.rmdir()
+
+
 def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
 def _nothing_in(folder: Path) -> bool:
     """Was a process killed before it had written the manifest?"""
-    return folder.is_dir() and all(name.endswith(_ASIDE) for name in os.listdir(folder))
+    return folder.is_dir() and not folder.is_symlink() and all(map(is_aside, os.listdir(folder)))
 
 
 def _manifest(folder: Path) -> Any:
@@ -154,7 +197,9 @@ def _manifest_bytes(settings: Mapping[str, Any], **whole: int) -> bytes:
 def _compare(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     different = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if different:
-        listed = ", ".join(f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}" for name in different)
+        shown = different[:_MOST_SHOWN]
+        listed = ", ".join(f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}" for name in shown)
+        listed += f", and {len(different) - len(shown):,} more" if len(different) > len(shown) else ""
         raise ValueError(f"{folder} was begun otherwise: {listed}. Run it as it was, or choose another name")
 
 
@@ -182,46 +227,3 @@ def _is_as_written(part: int, path: Path) -> bool:
         return path.name == _name(part, path.read_bytes())
     except OSError:  # what cannot be read is written again
         return False
-
-
-def _replace(path: Path, content: Any) -> None:
-    """Write aside, flush to the disk, rename."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}{_ASIDE}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)  # above all on a full disk
-        raise
-    _flush(path.parent)
-
-
-def _flush(folder: Path) -> None:
-    """So that the new names outlast a loss of power, too."""
-    if os.name == "nt":  # no folder can be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _explained(path: Path) -> Generator[None]:
-    """OSErrors as sentences: which path, why, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            message = f"no space to write {path}: the parts there are whole; make room, continue with resume=True"
-        elif not path.parent.is_dir():
-            message = f"cannot write {path}: there is no folder {path.parent}"
-        else:
-            message = f"cannot write {path}: {error.strerror or error}"
-        explained = type(error)(message)
-        explained.errno = error.errno
-        raise explained from error

@@ -20,6 +20,7 @@ __all__ = ["Piece", "Source"]
 
 BLOCK = 1 << 20
 """Bytes of text at a time, and more than any line has."""
+_ROWS = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,11 @@ class Source:
         if kept and (whole := _joined(pa, kept)).places.size:
             yield whole
 
+    def columns(self, names: list[str]) -> Iterator[Any]:
+        """Tables with these columns of all rows, in order."""
+        for piece in self._chunks() if self.is_text else self._batches(_ROWS, names):
+            yield piece.table.select(names)
+
     # --- Parquet ------------------------------------------------------------------------------------------------------
 
     def _parquet(self) -> Any:
@@ -87,12 +93,12 @@ class Source:
         except (OSError, pa.ArrowInvalid) as error:
             raise ValueError(f"cannot read {self.path.name} as Parquet: {error}") from None
 
-    def _batches(self, rows: int) -> Iterator[Piece]:
+    def _batches(self, rows: int, columns: list[str] | None = None) -> Iterator[Piece]:
         pa, file, begun = arrow(), self._parquet(), 0
         total = file.metadata.num_rows
         with file:
             try:
-                for batch in file.iter_batches(batch_size=rows):
+                for batch in file.iter_batches(batch_size=rows, columns=columns):
                     places = np.arange(begun, begun + batch.num_rows)
                     begun += batch.num_rows
                     yield Piece(pa.Table.from_batches([batch]), places, {}, begun / max(total, 1))

@@ -2,7 +2,6 @@
 
 import abc
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from t2jax.sweeping.columns import arrow_table, column_names, words_of
 from t2jax.sweeping.grid import Grid
 from t2jax.sweeping.lanes import Lanes
-from t2jax.sweeping.output import Output
+from t2jax.sweeping.output import Output, versions
 from t2jax.sweeping.processes import together
 from t2jax.sweeping.rows import Rows, hash_of
 
@@ -84,7 +83,7 @@ class Disk(Sink):
             "batch_size": batch_size,
             "dtype": lanes.dtype.name,
             "platform": lanes.platform,
-            **{name: _version(name) for name in ("t2jax", "jax", "jaxlib", "pyarrow")},
+            **versions("t2jax", "jax", "jaxlib", "pyarrow"),
         }
         first = jax.process_index() == 0
         begun = together(lambda: Output.begin(path, settings=settings, resume=resume) if first else None)
@@ -108,10 +107,3 @@ def _cut(scenarios: Mapping[str, np.ndarray], results: Any) -> list[np.ndarray]:
     """The leaves of the results, as many as there are scenarios. Waits for them."""
     count = len(next(iter(scenarios.values())))
     return [np.asarray(leaf)[:count] for leaf in jax.tree.leaves(results)]
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"

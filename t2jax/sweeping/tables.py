@@ -1,26 +1,28 @@
 """A file of scenarios to a file of plans, piece by piece, so that a run that is stopped can be taken up.
 
 Plans go to a folder of Parquet parts (see `output`). For a CSV the parts stand beside it until all are there; then they
-become one file, written aside and renamed.
+become one file, written among them and given its name, and are removed.
 """
 
-import csv
+import functools
 import hashlib
-import io
+import itertools
 import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from t2jax.sweeping.output import Output, arrow
+from t2jax.planning.law_files import is_file_name
+from t2jax.sweeping.files import check_as_text, is_as_text, is_text, write_table
+from t2jax.sweeping.frozen import FrozenFiles
+from t2jax.sweeping.output import Output, arrow, discard
 from t2jax.sweeping.plans import answered
 from t2jax.sweeping.reading import Piece, Source
 
-__all__ = ["Tally", "answer_table", "parts_beside", "write_table"]
+__all__ = ["Tally", "answer_table", "parts_beside"]
 
 
 @dataclass
@@ -58,51 +60,53 @@ def answer_table(
     batch_size: int,
     settings: Mapping[str, Any],
     resume: bool,
+    files: bool = True,
+    pass_through: Collection[str] = (),
     tell: Callable[[int, int], None] | None = None,
 ) -> Tally:
     """Answer every row of the source, beside its columns, in `out`: a .csv or .tsv file, or a folder of Parquet parts.
 
-    defaults: as `plan_batch` takes them, checked. settings: what else decides the results; the input's bytes, the
-    columns, defaults and batch size are added. tell: called with (rows done, about how many there are).
+    defaults, files, pass_through: as `plan_batch` takes them, checked. settings: what else decides the results; the
+    input's bytes, the columns, defaults, batch size and the bytes of law files are added. tell: called with (rows done,
+    about how many there are). What is finished of an interrupted run stays, and `resume` takes it up; where `out` is
+    finished, it is checked to be what this run gives.
 
     Raises FileExistsError and ValueError as `Output.begin` does, ValueError for a source without rows or that breaks
-    off, OSError where nothing can be written. What is finished of an interrupted run stays.
+    off, or a law's file that changes; OSError where nothing can be written.
     """
     pieces = source.pieces(batch_size)
     first = next(pieces, None)
     if first is None:
         raise ValueError(f"{source.path.name} has no rows")
-    as_text = out.suffix.lower() in (".csv", ".tsv")
-    folder = parts_beside(out) if as_text else out
-    whole = as_text and os.path.lexists(out)
-    if whole and not (resume and folder.is_dir()):
+    is_there = is_text(out) and os.path.lexists(out)
+    if is_there and not resume:
         raise FileExistsError(f"{out} exists: choose another name, or remove it")
-    if as_text:
-        _check_as_text(first.table, out)
+    if is_text(out):
+        check_as_text(first.table, out)
+    laws = FrozenFiles.named_in(source, defaults, files=files, pass_through=pass_through)
     settings = {
         **settings,
         "input_sha256": _hash(source.path),
         "columns": source.names,
-        "defaults": {name: _shown(value) for name, value in defaults.items()},
+        "defaults": {name: _shown(value, laws) for name, value in defaults.items()},
+        "files": files,
+        "pass_through": sorted(pass_through),
         "batch_size": batch_size,
+        **laws.settings,
     }
-    output = Output.begin(folder, settings=settings, resume=resume)
-    tally, part = Tally(), 0
-    for part, piece in enumerate(_with(first, pieces)):
-        if output.done(part):
-            plans = arrow("pyarrow.parquet").read_table(_file(output.folder, part), columns=["status", "reason"])
-        else:
-            plans = answered(piece.table, defaults, piece.faults, _placed(source, piece.places))
+    answer = functools.partial(answered, defaults=defaults, files=files, pass_through=pass_through, read=laws.read)
+    run = _Run(source, itertools.chain([first], pieces), answer, tell)
+    if is_there:
+        _check_finished(run, out, settings)
+        return run.tally
+    output = Output.begin(parts_beside(out) if is_text(out) else out, settings=settings, resume=resume)
+    for part, plans, is_new in run.parts(output, ["status", "reason"]):
+        if is_new:
             output.write(part, plans)
-        tally.add(plans, piece.places, source.place)
-        if tell is not None:
-            tell(tally.rows, max(tally.rows, round(tally.rows / piece.share)))
-    output.finish(parts=part + 1, rows=tally.rows)
-    if as_text:
-        parquet = arrow("pyarrow.parquet")
-        write_table((parquet.read_table(_file(folder, i)) for i in range(part + 1)), out)
-        shutil.rmtree(folder)
-    return tally
+    output.finish(parts=run.count, rows=run.tally.rows)
+    if is_text(out):
+        _join(output, run.count, out)
+    return run.tally
 
 
 def parts_beside(out: Path) -> Path:
@@ -110,81 +114,70 @@ def parts_beside(out: Path) -> Path:
     return out.with_name(f"{out.name}.parts")
 
 
-def write_table(tables: Iterable[Any], out: Path) -> None:
-    """Tables of one schema as one file, by its ending: .csv, .tsv or .parquet. It is whole or not there."""
-    aside = out.with_name(f"{out.name}.{os.getpid()}.aside")
+@dataclass
+class _Run:
+    """The pieces of a source, answered one after the other. count: parts so far."""
+
+    source: Source
+    pieces: Iterator[Piece]
+    answer: Callable[..., Any]
+    tell: Callable[[int, int], None] | None
+    tally: Tally = field(default_factory=Tally)
+    count: int = 0
+
+    def parts(self, output: Output | None, columns: list[str] | None) -> Iterator[tuple[int, Any, bool]]:
+        """(part, plans, whether they were computed): of those that the output has, these columns, None for all."""
+        for part, piece in enumerate(self.pieces):
+            is_new = output is None or not output.done(part)
+            if is_new:
+                plans = self.answer(piece.table, faults=piece.faults, place=_placed(self.source, piece.places))
+            else:
+                plans = arrow("pyarrow.parquet").read_table(output.file(part), columns=columns)
+            self.count = part + 1
+            yield part, plans, is_new
+            self.tally.add(plans, piece.places, self.source.place)
+            if self.tell is not None:
+                self.tell(self.tally.rows, max(self.tally.rows, round(self.tally.rows / piece.share)))
+
+
+def _join(output: Output, parts: int, out: Path) -> None:
+    """The parts as one text file, in their place."""
+    parquet, folder = arrow("pyarrow.parquet"), output.folder
+    kept = f"all parts are in {folder}"
+    tables = (parquet.read_table(output.file(part)) for part in range(parts))
     try:
-        with aside.open("wb") as file:
-            (_write_parquet if out.suffix.lower() == ".parquet" else _write_text)(tables, file, out)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
+        write_table(tables, out, beside=folder, full=f"{kept}; make room, continue with resume=True")
+    except FileExistsError as error:
+        raise FileExistsError(f"{error}; {kept}: continue with resume=True") from None
+    discard(folder)
 
 
-def _write_parquet(tables: Iterable[Any], file: Any, out: Path) -> None:
-    parquet, writer = arrow("pyarrow.parquet"), None
-    for table in tables:
-        writer = writer or parquet.ParquetWriter(file, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+def _check_finished(run: _Run, out: Path, settings: Mapping[str, Any]) -> None:
+    """Compare a text file with what this run gives, as nothing else tells what it is; then remove what parts are left.
 
-
-def _write_text(tables: Iterable[Any], file: Any, out: Path) -> None:
-    pa, text = arrow(), arrow("pyarrow.csv")
-    delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
-    options = text.WriteOptions(include_header=False, delimiter=delimiter)
-    begun = False
-    for table in tables:
-        if not begun:
-            header = io.StringIO()
-            csv.writer(header, delimiter=delimiter, lineterminator="\n").writerow(table.column_names)
-            file.write(header.getvalue().encode())
-            begun = True
-        for i, kept in enumerate(table.schema):
-            if pa.types.is_string(kept.type):  # an empty cell, as it was read, not ""
-                column = table.column(i)
-                empty = arrow("pyarrow.compute").equal(column, "")
-                blank = arrow("pyarrow.compute").if_else(empty, None, column)
-                table = table.set_column(i, kept, blank)
-        text.write_csv(table, file, options)
-
-
-def _check_as_text(table: Any, out: Path) -> None:
-    """Raises ValueError for columns that no CSV can hold."""
-    pa, text = arrow(), arrow("pyarrow.csv")
-    for one in table.schema:
-        try:
-            text.write_csv(pa.table({"x": pa.array([], one.type)}), io.BytesIO())
-        except pa.ArrowException as error:
-            raise ValueError(
-                f'column "{one.name}" of type {one.type} cannot be written to {out.name}: use .parquet'
-            ) from error
+    Raises FileExistsError where it is something else.
+    """
+    folder = parts_beside(out)
+    try:
+        left = Output.join(folder, settings=settings)
+    except FileNotFoundError:
+        left = None
+    if not out.is_file() or not is_as_text((plans for _, plans, _ in run.parts(left, None)), out):
+        raise FileExistsError(f"{out} exists and is not what this run gives: choose another name, or remove it")
+    discard(folder)
 
 
 def _placed(source: Source, places: np.ndarray) -> Callable[[int], str]:
     return lambda row: source.place(int(places[row]))
 
 
-def _shown(default: Any) -> Any:
+def _shown(default: Any, laws: FrozenFiles) -> Any:
     """A default as the manifest keeps it: of a file its bytes count, not its name."""
-    if isinstance(default, str) and Path(default).is_file():
-        return {"sha256": _hash(Path(default))}
+    if isinstance(default, str) and is_file_name(default):
+        return {"sha256": laws.hashes[default]}
     return default if isinstance(default, bool | float | str) else repr(default)
-
-
-def _with(first: Piece, others: Iterable[Piece]) -> Iterable[Piece]:
-    yield first
-    yield from others
 
 
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _file(folder: Path, part: int) -> Path:
-    (found,) = folder.glob(f"part-{part:08d}-*.parquet")
-    return found
