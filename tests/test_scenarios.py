@@ -2,6 +2,8 @@
 
 import csv
 import io
+import os
+import random
 import subprocess
 import sys
 
@@ -14,6 +16,8 @@ from t2jax.planning.scenario import number
 from t2jax.sweeping import reading
 from t2jax.sweeping.reading import Source
 from t2jax.sweeping.scenarios import read_scenarios
+
+SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 
 
 def read(path, rows=100):
@@ -58,6 +62,80 @@ def test_rows_are_those_of_pythons_csv(tmp_path, monkeypatch, seed):
     for _ in again:
         begins.append(again.line_num + 1)
     assert places == begins[1:-1]
+
+
+def test_a_cell_that_begins_with_a_line_end_at_the_border_of_a_block(tmp_path):
+    """After an unquoted cell that ends with a quote: counted, its quotes look like those of whole cells."""
+    lines = reading.BLOCK // 1024
+    block = b"".join(b"%020d,%01002d\n" % (i, i) for i in range(lines - 1)) + b"%01019d" % 0 + b'5","\n'
+    assert len(block) == reading.BLOCK
+    cells, places, faults = read(written(tmp_path, b"a,b\n" + block + b'cell"\n7,8\n'), rows=1 << 20)
+    assert faults == {}
+    assert cells[-2:] == [{"a": "0" * 1019 + '5"', "b": "\ncell"}, {"a": "7", "b": "8"}]
+    assert places == [*range(2, lines + 2), lines + 3]
+
+
+def test_what_arrow_would_read_otherwise_is_read_as_csv_does(tmp_path):
+    """A lone carriage return, which adds a row, with a line end in quotes, which takes one; too long a cell."""
+    cells, places, faults = read(written(tmp_path, b'a,b\n1,"x\ny"\n2,3\r4,5\n'))
+    assert places == [2, 4]
+    assert cells[0] == {"a": "1", "b": "x\ny"}
+    assert list(faults) == [1]
+    long = "7" * (csv.field_size_limit() + 1)
+    cells, _, faults = read(written(tmp_path, f"a,b\n1,2\n{long},4\n5,6\n"))
+    assert faults == {1: "not valid CSV: field larger than field limit (131072)"}
+    assert [cells[0], cells[2]] == [{"a": "1", "b": "2"}, {"a": "5", "b": "6"}]
+
+
+@pytest.mark.slow
+def test_nasty_tables_are_read_alike_however_they_are_cut(tmp_path, monkeypatch):
+    """Random letters, sound or not, in blocks of a few bytes: as Python's csv reads the whole file at once.
+
+    And where nothing is wrong with a row, as Arrow does.
+    """
+    text = pytest.importorskip("pyarrow.csv")
+    by_arrow, at_once = [0, 0], reading.Source._at_once
+
+    def counted(self, block, lines):
+        table = at_once(self, block, lines)
+        by_arrow[table is not None] += 1
+        return table
+
+    monkeypatch.setattr(reading.Source, "_at_once", counted)
+    path, whole, sound = tmp_path / "nasty.csv", 1 << 20, 0
+    for seed in range(1500 * SCALE):
+        rng = random.Random(seed)
+        names = ["x", "y", "z"][: rng.choice([1, 2, 3])]
+        header = ",".join(names) + "\n"
+        if seed % 3:  # anything at all
+            letters = rng.choice(['"\n,5a', '"\n,5a\r', '"",\n\n5', '"\n,\r\n', ' "\n,aé\x00'])
+            body = "".join(rng.choice(letters) for _ in range(rng.randrange(5, 60)))
+        else:  # a table as programs write it
+            words = ["", "5", "a b", 'say "x"', "a,b", "two\nlines", "\n", '"', "é"][: rng.choice([3, 9])]
+            out = io.StringIO()
+            rows = [[rng.choice(words) for _ in names] for _ in range(rng.randrange(1, 30))]
+            csv.writer(out, lineterminator=rng.choice(["\n", "\r\n"])).writerows(rows)
+            body = out.getvalue()
+        path.write_bytes((header + body).encode())
+        monkeypatch.setattr(reading, "BLOCK", whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(reading.Source, "_at_once", lambda self, block, lines: None)
+            wanted = read(path)
+        assert read(path) == wanted, seed
+        monkeypatch.setattr(reading, "BLOCK", rng.choice([100, 150, 250]))
+        assert read(path, rows=rng.choice([1, 7, 100])) == wanted, seed
+        if seed % 3 == 0:
+            assert wanted[2] == {}
+            table = text.read_csv(
+                io.BytesIO(body.encode()),
+                text.ReadOptions(column_names=names),
+                text.ParseOptions(newlines_in_values=True),
+                text.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+            )
+            assert wanted[0] == table.to_pylist()
+            assert [list(row.values()) for row in wanted[0]] == rows
+            sound += len(wanted[0])
+    assert min(by_arrow) > 500 < sound
 
 
 def test_bad_rows_are_kept_with_their_line(tmp_path):

@@ -115,6 +115,6 @@ def _write_text(tables: Iterable[Any], file: Any, out: Path) -> None:
             file.write(header.getvalue().encode())
             begun = True
         columns = [_as_written(table.column(i)) for i in range(table.num_columns)]
-        content = io.BytesIO()
+        content = arrow().BufferOutputStream()
         arrow("pyarrow.csv").write_csv(arrow().Table.from_arrays(columns, table.column_names), content, options)
-        file.write(content.getbuffer())
+        file.write(content.getvalue())

@@ -1,0 +1,417 @@
+"""A table's output on disk: nothing is written over or left behind, and whatever ends a run, --resume finishes it."""
+
+import errno
+import hashlib
+import io
+import os
+import random
+import resource
+import secrets
+import shlex
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from t2jax.cli import main
+from t2jax.sweeping import tables
+from t2jax.sweeping.files import write_table
+from t2jax.sweeping.header import FIGURES, RESULTS
+from t2jax.sweeping.reading import Source
+from t2jax.sweeping.tables import answer_table
+
+SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
+ROWS = 7
+
+
+def quick(batch, defaults, faults, place, **options):
+    """In place of real plans, which take long: columns of the same names and types, which depend on each row."""
+    found = [int(hashlib.md5(repr(row).encode()).hexdigest()[:8], 16) / 7 for row in batch.to_pylist()]
+    for name in FIGURES:
+        batch = batch.append_column(name, pa.array(found))
+    batch = batch.append_column("in_fit_range", pa.array([one > 1e8 for one in found]))
+    solved = [one > 1e8 for one in found]
+    batch = batch.append_column("status", pa.array(["solved" if one else "infeasible" for one in solved]))
+    return batch.append_column("reason", pa.array([None if one else 'too "far"' for one in solved], pa.string()))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder with a table of seven rows, and `quick` plans. Nothing waits for the disk."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(tables, "answered", quick)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("name,train_flops\n" + "".join(f'"row {i}",{i}e22\n' for i in range(1, ROWS + 1)))
+    return tmp_path
+
+
+def run(out, *, resume=True, batch_size=3, **settings):
+    path = tables.Path(out)
+    return answer_table(Source("in.csv"), path, {}, batch_size=batch_size, settings=settings, resume=resume)
+
+
+def content(path):
+    if path.is_dir():
+        return {one.name: one.read_bytes() for one in path.iterdir()}
+    return path.read_bytes()
+
+
+def line(out, *more):
+    return ["sweep", "in.csv", "--out", str(out), "--batch-size", "3", *more]
+
+
+# --- What is finished -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("out", ["plans.csv", "plans.tsv", "plans.parquet"])
+def test_what_is_finished_is_taken_up_with_success(here, capsys, out):
+    assert main(line(out)) == 0
+    summary, whole = capsys.readouterr().out.splitlines()[1:], content(here / out)
+    for _ in range(2):
+        assert main(line(out, "--resume")) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == summary
+    assert content(here / out) == whole
+    assert sorted(os.listdir()) == ["in.csv", out]
+    assert main(line(out)) == 2
+    assert f"{out} exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + "one more\n",
+        lambda text: text[:-1],
+        lambda text: text.replace("row 7", "row 8"),
+        lambda text: text.replace("\n", "\n\n", 1),
+        lambda text: "",
+        lambda text: "thesis",
+    ],
+)
+def test_a_csv_that_is_something_else_is_refused_and_kept(here, capsys, change):
+    run("plans.csv")
+    other = change((here / "plans.csv").read_text())
+    (here / "plans.csv").write_text(other)
+    assert main(line("plans.csv", "--resume")) == 2
+    assert "plans.csv exists and is not what this run gives: choose another name" in capsys.readouterr().err
+    assert (here / "plans.csv").read_text() == other
+    (here / "plans.csv").unlink()
+    os.mkdir("plans.csv")
+    assert main(line("plans.csv", "--resume")) == 2
+
+
+def test_a_part_with_two_files_keeps_the_sound_one(here):
+    run("plans.parquet", resume=False)
+    whole = content(here / "plans.parquet")
+    (here / "plans.parquet" / "part-00000001-00000000.parquet").write_bytes(b"torn")
+    run("plans.parquet")
+    assert content(here / "plans.parquet") == whole
+
+
+# --- What is in the way -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("out", ["plans.csv", "plans.parquet"])
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_an_output_that_appears_meanwhile_is_not_written_over(here, capsys, monkeypatch, out, kind):
+    def appear(batch, *args, **options):
+        if not os.path.lexists(out):
+            if kind == "file":
+                (here / out).write_text("mine")
+            elif kind == "link":
+                os.symlink("nowhere", out)
+            else:
+                os.makedirs(f"{out}/mine")
+        return quick(batch, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "answered", appear)
+        assert main(line(out)) == 2
+    said = capsys.readouterr().err
+    assert f"{out} has been made by another meanwhile" in said
+    assert "ove it away" in said
+    assert "--resume" in said
+    assert kind != "file" or (here / out).read_text() == "mine"
+    assert not os.path.exists("nowhere")
+    os.rename(out, "elsewhere")
+    assert main(line(out, "--resume")) == 0
+    run("whole." + out.split(".")[1], resume=False)
+    if out.endswith("csv"):
+        assert content(here / out) == content(here / "whole.csv")
+    assert sorted(os.listdir()) == sorted(["elsewhere", "in.csv", out, "whole." + out.split(".")[1]])
+
+
+def test_without_hard_links_nothing_is_written_over_either(here, monkeypatch):
+    def no_links(*args):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    run("plans.csv")
+    assert len((here / "plans.csv").read_text().splitlines()) == ROWS + 1
+    (here / "mine.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"mine.csv has been made by another meanwhile: move it away"):
+        write_table([pa.table({"x": [1]})], here / "mine.csv")
+    assert (here / "mine.csv").read_text() == "mine"
+    assert sorted(os.listdir()) == ["in.csv", "mine.csv", "plans.csv"]
+
+
+def test_a_planted_link_is_not_followed(here, monkeypatch):
+    """Not even where the name of what is aside was foreseen."""
+    (here / "precious").write_text("precious")
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "foreseen")
+    os.symlink("precious", "plans.csv.foreseen.aside")
+    with pytest.raises(FileExistsError, match=r"cannot write plans.csv: File exists"):
+        write_table([pa.table({"x": [1]})], tables.Path("plans.csv"))
+    assert not (here / "plans.csv").exists()
+    run("plans.parquet", resume=False)  # its own folder has no such link
+    os.rename("plans.parquet", "plans.parquet.partial")
+    part = next(name for name in os.listdir("plans.parquet.partial") if name.startswith("part-00000001"))
+    os.unlink(f"plans.parquet.partial/{part}")
+    os.symlink("../precious", f"plans.parquet.partial/{part}.foreseen.aside")
+    with pytest.raises(FileExistsError):
+        run("plans.parquet")
+    assert (here / "precious").read_text() == "precious"
+
+
+def test_a_link_in_place_of_the_folder_is_not_followed(here):
+    os.mkdir("victim")
+    os.symlink("victim", "plans.parquet.partial")
+    with pytest.raises(FileExistsError, match=r"plans.parquet.partial exists and is not an output of t2jax"):
+        run("plans.parquet")
+    assert os.listdir("victim") == []
+
+
+def test_what_killed_processes_left_is_removed(here):
+    table = pa.table({"x": [1]})
+    left = [f"f.csv.{'1f' * 8}.aside", "f.csv.4711.aside"]
+    kept = ["g.csv.4711.aside", "f.csv.aside", "f.csv.mine.aside"]
+    for name in left + kept:
+        (here / name).write_text("")
+    write_table([table], here / "f.csv")
+    assert sorted(os.listdir()) == sorted(["f.csv", "in.csv", *kept])
+
+
+def test_a_folder_of_parts_with_something_else_in_it_is_left(here):
+    os.mkdir("plans.csv.parts")
+    (here / "plans.csv.parts" / "thesis.tex").write_text("")
+    with pytest.raises(FileExistsError, match="is not an output of t2jax"):
+        run("plans.csv")
+    run("other.csv")
+    os.rename("other.csv", "plans.csv")
+    run("plans.csv")
+    assert os.listdir("plans.csv.parts") == ["thesis.tex"]
+
+
+# --- Faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_full_in_the_last_step_is_said_with_the_path_and_what_to_do(here, capsys):
+    """The parts fit, the CSV of them does not: the kernel refuses to let it grow."""
+    (here / "in.csv").write_text("name,train_flops\n" + f"{'x' * 9000},1\n" * 30)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        assert main(line("plans.csv")) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert capsys.readouterr().err == (
+        "t2jax: no space to write plans.csv: all parts are in plans.csv.parts; make room, continue with --resume\n"
+    )
+    assert sorted(os.listdir()) == ["in.csv", "plans.csv.parts"]
+    assert not [name for name in os.listdir("plans.csv.parts") if name.endswith("aside")]
+    assert main(line("plans.csv", "--resume")) == 0
+    assert sorted(os.listdir()) == ["in.csv", "plans.csv"]
+
+
+class Killed(BaseException):
+    """What follows is never done, cleaning up included."""
+
+
+class Faults:
+    """Every change of the disk, counted; from a moment on they fail."""
+
+    CHANGES = ("mkdir", "fsync", "replace", "rename", "link", "unlink", "remove", "rmdir")
+
+    def __init__(self, kind, moment):
+        self.kind, self.moment, self.count, self.raised = kind, moment, 0, False
+
+    def __enter__(self):
+        self._patch = pytest.MonkeyPatch()
+        for name in self.CHANGES:
+            self._patch.setattr(os, name, self._mortal(name, getattr(os, name)))
+        opened, faults = io.open, self
+
+        def mortal_open(file, mode="r", *args, **kwargs):
+            if "x" not in mode and "w" not in mode:
+                return opened(file, mode, *args, **kwargs)
+            faults.meet("open")
+            return Mortal(opened(file, mode, *args, **kwargs), faults)
+
+        self._patch.setattr(io, "open", mortal_open)
+        return self
+
+    def __exit__(self, *error):
+        self._patch.undo()
+
+    def _mortal(self, name, change):
+        def changed(*args, **kwargs):
+            self.meet(name)
+            return change(*args, **kwargs)
+
+        return changed
+
+    def meet(self, name):
+        moment, self.count = self.count, self.count + 1
+        fails = {
+            "interrupt": moment == self.moment,
+            "killed": moment >= self.moment,
+            "full": moment >= self.moment and name not in ("unlink", "remove", "rmdir"),
+        }
+        if fails[self.kind]:
+            self.raised = True
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise {"interrupt": KeyboardInterrupt(), "killed": Killed(), "full": full}[self.kind]
+
+    @property
+    def met(self):
+        return self.count > self.moment
+
+
+class Mortal:
+    """A file that may break off halfway."""
+
+    def __init__(self, file, faults):
+        self._file, self._faults = file, faults
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        try:
+            self._faults.meet("write")
+        except BaseException:
+            self._file.write(bytes(data)[: len(data) // 2])
+            raise
+        return self._file.write(data)
+
+
+@pytest.mark.parametrize("out", ["plans.csv", "plans.parquet"])
+@pytest.mark.parametrize("kind", ["interrupt", "killed", "full"])
+def test_whatever_ends_a_run_at_any_change_of_the_disk_it_goes_on_to_the_same_bytes(here, out, kind):
+    run(out, resume=False)
+    whole = content(here / out)
+    os.rename(out, f"whole.{out}")
+    moment = 0
+    while True:
+        said = None
+        try:
+            with Faults(kind, moment) as faults:
+                run(out, resume=bool(moment % 2))
+        except (KeyboardInterrupt, Killed):
+            pass
+        except OSError as error:
+            said = str(error)
+        if kind == "full" and faults.raised:
+            assert said.startswith("no space to write plans.")
+            assert said.endswith("make room, continue with resume=True")
+            left = [name for folder in os.listdir() if os.path.isdir(folder) for name in os.listdir(folder)]
+            assert not [name for name in left if name.endswith("aside")]
+        else:
+            assert said is None
+        if not faults.met:
+            break
+        assert not (here / out).exists() or content(here / out) == whole
+        for _ in range(2):
+            assert run(out).rows == ROWS
+            assert content(here / out) == whole
+            assert sorted(os.listdir()) == ["in.csv", out, f"whole.{out}"]
+        if out.endswith("csv"):
+            os.unlink(out)
+        else:
+            tables.discard(here / out)
+        moment += 1
+    assert moment > 20
+
+
+def test_ctrl_c_at_any_moment_prints_a_line_that_goes_on(here, capsys):
+    """As it is typed, until the line that was printed has nothing left to do."""
+    run("whole.csv", resume=False)
+    for moment in range(100):
+        with Faults("interrupt", moment) as faults:
+            status = main(line("plans.csv"))
+        if not faults.met:
+            break
+        said = capsys.readouterr().err
+        assert status == 130
+        *_, again = said.splitlines()
+        assert main(shlex.split(again)[1:]) == 0
+        assert content(here / "plans.csv") == content(here / "whole.csv")
+        assert sorted(os.listdir()) == ["in.csv", "plans.csv", "whole.csv"]
+        os.unlink("plans.csv")
+    assert 20 < moment < 99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_faults_one_after_the_other_leave_the_same_bytes(here, seed):
+    """Runs that are ended again and again, at random moments and in random ways, of random tables."""
+    rng = random.Random(seed)
+    for attempt in range(20 * SCALE):
+        rows = rng.randrange(1, 30)
+        (here / "in.csv").write_text("a,b\n" + "".join(f"{rng.random()},{i}\n" for i in range(rows)))
+        out, size = rng.choice(["plans.csv", "plans.tsv", "plans.parquet"]), rng.randrange(1, 12)
+        run(f"whole{attempt}.{out}", resume=False, batch_size=size)
+        for _ in range(20):
+            try:
+                with Faults(rng.choice(["interrupt", "killed", "full"]), rng.randrange(40)):
+                    run(out, batch_size=size)
+            except (KeyboardInterrupt, Killed, OSError):
+                continue
+            break
+        assert run(out, batch_size=size).rows == rows
+        assert content(here / out) == content(here / f"whole{attempt}.{out}")
+        assert sorted(os.listdir()) == sorted(["in.csv", out, f"whole{attempt}.{out}"])
+        for name in (out, f"whole{attempt}.{out}"):
+            os.unlink(name) if os.path.isfile(name) else tables.discard(here / name)
+
+
+# --- Many columns -----------------------------------------------------------------------------------------------------
+
+
+def test_a_csv_takes_time_by_its_columns_not_by_their_square(here):
+    def seconds(columns):
+        table = pa.table({f"c{i}": ["a", ""] for i in range(columns)})
+        taken = []
+        for attempt in range(3):
+            begun = time.process_time()
+            write_table([table], here / f"{columns}.{attempt}.csv")
+            taken.append(time.process_time() - begun)
+        return min(taken)
+
+    assert seconds(6000) < 25 * seconds(600)
+    header, row, blank = (here / "600.0.csv").read_text().splitlines()
+    assert header == ",".join(f"c{i}" for i in range(600))
+    assert row == ",".join(['"a"'] * 600)
+    assert blank == "," * 599
+
+
+def test_a_frontier_says_where_there_is_no_space(here, capsys):
+    words = ["frontier", "--law", "besiroglu2024", "--train-flops", "1e20:1e22:3", "--out"]
+    assert main([*words, "nowhere/f.csv"]) == 2
+    assert capsys.readouterr().err == "t2jax: cannot write nowhere/f.csv: there is no folder nowhere\n"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        assert main([*words, "f.csv"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert capsys.readouterr().err == "t2jax: no space to write f.csv: make room\n"
+    assert os.listdir() == ["in.csv"]
+    assert main([*words, "f.parquet"]) == 0
+    assert set(RESULTS) < set(pq.read_table("f.parquet").column_names)
