@@ -248,7 +248,15 @@ def test_a_published_name_is_never_a_files(here, capsys):
     assert capsys.readouterr().err == said
     assert pq.read_table("plans.parquet")["loss_nats"].to_pylist() == [published["loss_nats"]]
     assert main(f"plan --train-flops 1e22 --law {NAME} --json".split()) == 0
-    assert json.loads(capsys.readouterr().out)["optimum"]["loss_nats"] == pytest.approx(published["loss_nats"])
+    plan_said = json.loads(capsys.readouterr().out)
+    assert plan_said["optimum"]["loss_nats"] == pytest.approx(published["loss_nats"])
+    note = said.removeprefix("t2jax: ").strip()
+    assert note in plan_said["notes"]
+    assert main(f"frontier --train-flops 1e21:1e22:2 --law {NAME}".split()) == 0
+    assert f"  note    {note}\n" in capsys.readouterr().out
+    os.unlink(NAME)
+    assert main(f"frontier --train-flops 1e21:1e22:2 --law {NAME}".split()) == 0
+    assert "note" not in capsys.readouterr().out
 
 
 # --- The files of one output ------------------------------------------------------------------------------------------

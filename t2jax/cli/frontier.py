@@ -9,8 +9,9 @@ from t2jax.cli.plan_text import flops
 from t2jax.cli.sweep import defaults_of
 from t2jax.cli.sweep_options import Frontier, Span
 from t2jax.planning.coefficients import is_task
+from t2jax.planning.law_files import same_named_file
 from t2jax.planning.objective import objective
-from t2jax.planning.scenario import DEFAULT_TASK, as_option, lacks_demand
+from t2jax.planning.scenario import DEFAULT_TASK, NAMES, as_option, lacks_demand
 from t2jax.planning.usage import UsageError, refuse_existing
 from t2jax.report import aligned, human
 from t2jax.sweeping.files import write_table
@@ -125,7 +126,9 @@ def _title(said: dict[str, Any]) -> str:
     inputs = said["inputs"]
     given = [f"{as_option(key)} {_given(key, value)}".rstrip() for key, value in inputs.items()]
     lines = [f"Compute-optimal frontier: {' '.join(given)}"]
-    return "\n".join([*lines, *(f"  source  {source}" for source in said["sources"])])
+    lines += [f"  source  {source}" for source in said["sources"]]
+    names = [inputs[name] for name in NAMES if name in inputs]
+    return "\n".join([*lines, *(f"  note    {note}" for note in filter(None, map(same_named_file, names)))])
 
 
 def _given(key: str, value: Any) -> str:

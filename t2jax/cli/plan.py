@@ -22,6 +22,7 @@ from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
 from t2jax.planning.coefficients import fit_of, is_task
+from t2jax.planning.law_files import same_named_file
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import (
     ALLOCATION,
@@ -364,6 +365,7 @@ class Problem:
 
     def notes(self, solution: Solution, optimum: dict[str, Any], prices: list[dict[str, Any]]) -> list[str]:
         found = list(solution.extrapolations)
+        found += filter(None, [same_named_file(name) for name in (self.plan.law, self.plan.task) if name])
         for source in self.task.provenances():
             if source.convention == "non-embedding":
                 found.append(f"{source.name} counts non-embedding parameters: N is that number here")

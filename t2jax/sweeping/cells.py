@@ -71,11 +71,19 @@ def _unwrapped(array: Any) -> Any:
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _unwrapped(array.storage)
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return pc.cast(array, pa.large_binary())
     if pa.types.is_dictionary(kind):
-        return _unwrapped(array.dictionary_decode())
-    if pa.types.is_run_end_encoded(kind):
-        return _unwrapped(pc.run_end_decode(array))
-    return array
+        values, places = array.dictionary, array.indices
+    elif pa.types.is_run_end_encoded(kind):
+        rows = np.arange(array.offset, array.offset + len(array))
+        values, places = array.values, pa.array(np.searchsorted(_numpy(array.run_ends), rows, side="right"))
+    else:
+        return array
+    try:
+        return _unwrapped(values).take(places)
+    except pa.ArrowNotImplementedError:  # of what is neither number nor text
+        return array
 
 
 def _is_numeric(kind: Any) -> bool:
@@ -89,10 +97,8 @@ def _is_text(kind: Any) -> bool:
     asked: tuple[Callable[[Any], bool], ...] = (
         types.is_string,
         types.is_large_string,
-        types.is_string_view,
         types.is_binary,
         types.is_large_binary,
-        types.is_binary_view,
         types.is_fixed_size_binary,
     )
     return any(ask(kind) for ask in asked)

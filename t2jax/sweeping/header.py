@@ -1,6 +1,7 @@
 """The names of a table's columns: those of scenarios, those that the results will have, and those that pass through."""
 
 import difflib
+import functools
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -43,8 +44,9 @@ def check_columns(
                 f'{within}{spelled("pass_through")} names "{printable(name, 60)}", but the columns are {listed}'
                 f"{', …' if len(names) > 20 else ''}"
             )
+    absent = tuple(field for field in FIELDS if field not in there)
     for name in passed_through(names, pass_through):
-        field = None if name in pass_through else _misspelt(name, there)
+        field = None if name in pass_through else _misspelt(name, absent)
         if field is not None:
             shown = printable(name, 60)
             raise ValueError(
@@ -58,15 +60,16 @@ def passed_through(names: Sequence[str], pass_through: Collection[str]) -> list[
     return [name for name in names if name not in FIELDS or name in pass_through]
 
 
-def _misspelt(name: str, there: Collection[str]) -> str | None:
-    """The field that this column is nearly called as, unless the table has one of exactly that name, too."""
+@functools.lru_cache(maxsize=1 << 14)  # of the many pieces of a table the names are the same
+def _misspelt(name: str, absent: tuple[str, ...]) -> str | None:
+    """Which of the fields that the table lacks this column is nearly called as. If it has one, the other is another."""
     words = _words(name)
-    for field in FIELDS:
-        if field not in there and (sorted(words) == sorted(_words(field)) or "".join(words) == "".join(_words(field))):
+    for field in absent:
+        if sorted(words) == sorted(_words(field)) or "".join(words) == "".join(_words(field)):
             return field
     if len(name) > 2 * max(map(len, FIELDS)):
         return None
-    near = difflib.get_close_matches("_".join(words), [field for field in FIELDS if field not in there], 1, _NEAR)
+    near = difflib.get_close_matches("_".join(words), absent, 1, _NEAR)
     return near[0] if near else None
 
 
