@@ -123,6 +123,14 @@ def test_such_text_survives_a_run_and_its_resumption(tmp_path, capsys):
     assert (tmp_path / "plans.csv").read_bytes().count(b'"\xfe,\x00"') == 2
 
 
+def test_a_name_of_a_column_that_is_not_utf_8(tmp_path, capsys):
+    pq.write_table(pa.table({"train_flops": [1e22], "zzz": [1]}), tmp_path / "in.parquet", store_schema=False)
+    content = (tmp_path / "in.parquet").read_bytes()
+    (tmp_path / "in.parquet").write_bytes(content.replace(b"zzz", b"\xff\xfez"))
+    assert main(["sweep", str(tmp_path / "in.parquet"), "--out", str(tmp_path / "out.csv"), "--law", NAME]) == 2
+    assert capsys.readouterr().err == "t2jax: in.parquet has names of columns that are not UTF-8\n"
+
+
 def test_times_far_away_pass_through_into_a_csv(tmp_path, capsys):
     table = pa.table({"train_flops": [1e22, 1e22], "when": FAR, "zone": ODD["timestamp with a zone"]})
     pq.write_table(table, tmp_path / "scenarios.parquet")

@@ -45,8 +45,8 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
         refuse_existing(out)
     fixed = {name: value for name, value in defaults_of(frontier).items() if name != span.name}
     varies = {span.name, *fixed}
-    one = {name: (1.0 if name in varies else None) for name in ("G", "gamma", "unique_tokens")}
-    task, _ = objective(frontier.task, frontier.law, **one, spelled=as_option)
+    G, gamma, unique_tokens = (1.0 if name in varies else None for name in ("G", "gamma", "unique_tokens"))
+    task, _ = objective(frontier.task, frontier.law, G=G, gamma=gamma, unique_tokens=unique_tokens, spelled=as_option)
     if fault := lacks_demand(varies, for_task=is_task(task), spelled=as_option):
         raise UsageError(fault)
     try:

@@ -58,7 +58,10 @@ class Source:
             raise ValueError(f"{path} is a device or a pipe, not a file")
         if not self.is_text and self.path.suffix.lower() != ".parquet":
             raise ValueError(f"{self.path.name} must end in .csv, .tsv or .parquet")
-        self.names = self._header() if self.is_text else list(self._parquet().schema_arrow.names)
+        try:
+            self.names = self._header() if self.is_text else list(self._parquet().schema_arrow.names)
+        except UnicodeDecodeError:
+            raise ValueError(f"{self.path.name} has names of columns that are not UTF-8") from None
         check_columns(self.names, pass_through, spelled, within=f"{self.path.name}: ")
 
     def place(self, place: int) -> str:

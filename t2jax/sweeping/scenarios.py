@@ -10,7 +10,7 @@ The columns are called as the options of `t2jax plan`, with underscores, and eve
     G, gamma, unique_tokens                        with law
 
 An empty cell, or null, means "not given". Numbers are numbers, or text as options are typed: 1e24, 70B, 15T. Other
-columns pass through.
+columns pass through, but for those that look misspelt (see `header`).
 """
 
 from collections.abc import Mapping
