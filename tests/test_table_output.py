@@ -327,7 +327,7 @@ def test_whatever_ends_a_run_at_any_change_of_the_disk_it_goes_on_to_the_same_by
         if not faults.met:
             break
         assert not (here / out).exists() or content(here / out) == whole
-        for _ in range(2):
+        for _ in range(1 if moment % 5 else 2):
             assert run(out).rows == ROWS
             assert content(here / out) == whole
             assert sorted(os.listdir()) == ["in.csv", out, f"whole.{out}"]
