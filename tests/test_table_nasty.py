@@ -267,7 +267,9 @@ def test_text_of_nasty_words_is_planned_as_it_is_read(here):
     import csv
 
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([["law", "train_flops"], *([word, "1e22"] for word in WORDS)])
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(
+        [["law", "train_flops"], *([word, "1e22"] for word in WORDS)]
+    )
     (here / "in.csv").write_text(out.getvalue(), newline="")
     assert main(["sweep", "in.csv", "--out", "plans.parquet"]) == 0
     found = pq.read_table("plans.parquet")
