@@ -1,4 +1,4 @@
-"""Whatever ends the run of a table, at any change of the disk, --resume finishes it: to the same bytes and no others."""
+"""Whatever ends the run of a table, at any change of the disk, --resume finishes it to the same bytes."""
 
 import errno
 import io
