@@ -11,17 +11,15 @@ from jaxtyping import Array, Float
 from t2jax import validate
 from t2jax.powers import PowerTerm
 
-__all__ = ["Architecture", "FixedShape", "ShapeLaw", "as_architecture"]
+__all__ = ["Architecture", "CacheShape", "FixedShape", "ShapeLaw", "as_architecture"]
 
 
 class Architecture(eqx.Module):
-    """A dense transformer as attention sees it: its width times its layers, h, and how many heads share a KV head.
+    """A dense transformer as attention sees it: its width times its layers, h, and the numbers that it caches.
 
     Attention from one token to a context of c tokens takes 4·c·h FLOPs (QKᵀ and AV); a token's keys and values are
-    2·h/g numbers.
+    2·h/g numbers, where g query heads share a KV head.
     """
-
-    heads_per_kv_head: eqx.AbstractVar[Float[Array, "..."]]
 
     @abc.abstractmethod
     def layers(self, params: Any) -> Float[Array, "..."]:
@@ -35,10 +33,9 @@ class Architecture(eqx.Module):
     def width_times_layers(self) -> PowerTerm:
         """h as a power of the coordinate `params`."""
 
+    @abc.abstractmethod
     def kv_numbers(self) -> PowerTerm:
-        """Keys and values of one token, 2·h/g, as a power of the coordinate `params`."""
-        h = self.width_times_layers()
-        return h._replace(log_factor=h.log_factor + math.log(2.0) - jnp.log(self.heads_per_kv_head))
+        """Keys and values of one token as a power of the coordinate `params`."""
 
 
 class ShapeLaw(Architecture):
@@ -70,6 +67,9 @@ class ShapeLaw(Architecture):
         log_factor = -(jnp.log(self.aspect_ratio) + 2.0 * math.log(12.0)) / 3.0
         return PowerTerm(1.0, log_factor, {"params": 2.0 / 3.0})
 
+    def kv_numbers(self) -> PowerTerm:
+        return _shared(self.width_times_layers(), self.heads_per_kv_head)
+
 
 class FixedShape(Architecture):
     """A known model's shape, whatever N: layers, heads, KV heads and head dimension, each > 0."""
@@ -93,6 +93,49 @@ class FixedShape(Architecture):
 
     def width_times_layers(self) -> PowerTerm:
         return PowerTerm(1.0, jnp.log(self.num_layers) + jnp.log(self.heads) + jnp.log(self.head_dim), {})
+
+    def kv_numbers(self) -> PowerTerm:
+        return _shared(self.width_times_layers(), self.heads_per_kv_head)
+
+
+class CacheShape(Architecture):
+    """A KV cache as given, on a model whose layers and width follow from N as `ShapeLaw()` says.
+
+    A token's keys and values are 2·layers·kv_heads·head_dim numbers; attention's computing is the shape law's.
+    kv_heads, head_dim: > 0. num_layers: > 0, that keep keys and values, whatever N; None for those of N.
+    """
+
+    kv_heads: Float[Array, "..."]
+    head_dim: Float[Array, "..."]
+    num_layers: Float[Array, "..."] | None
+    shape: ShapeLaw
+
+    def __init__(self, kv_heads: Any, head_dim: Any, layers: Any = None):
+        self.kv_heads = validate.positive("kv_heads", kv_heads)
+        self.head_dim = validate.positive("head_dim", head_dim)
+        self.num_layers = None if layers is None else validate.positive("layers", layers)
+        self.shape = ShapeLaw()
+
+    def layers(self, params: Any) -> Float[Array, "..."]:
+        return self.shape.layers(params) if self.num_layers is None else self.num_layers
+
+    def width(self, params: Any) -> Float[Array, "..."]:
+        return self.shape.width(params)
+
+    def width_times_layers(self) -> PowerTerm:
+        return self.shape.width_times_layers()
+
+    def kv_numbers(self) -> PowerTerm:
+        of_a_layer = math.log(2.0) + jnp.log(self.kv_heads) + jnp.log(self.head_dim)
+        if self.num_layers is not None:
+            return PowerTerm(1.0, of_a_layer + jnp.log(self.num_layers), {})
+        log_layers = -(math.log(12.0) + 2.0 * jnp.log(self.shape.aspect_ratio)) / 3.0
+        return PowerTerm(1.0, of_a_layer + log_layers, {"params": 1.0 / 3.0})
+
+
+def _shared(h: PowerTerm, heads_per_kv_head: Array) -> PowerTerm:
+    """2·h/g."""
+    return h._replace(log_factor=h.log_factor + math.log(2.0) - jnp.log(heads_per_kv_head))
 
 
 def as_architecture(value: Any) -> Architecture:

@@ -99,7 +99,7 @@ def accelerator(name: str) -> Hardware:
     """
     key = name.strip().lower().replace("_", "-").replace(" ", "-") if isinstance(name, str) else name
     if key not in _ROWS:
-        said = unknown("accelerator", name, _ROWS, "list_accelerators")
+        said = unknown("accelerator", name, _ROWS, "list_accelerators()")
         raise ValueError(f"{said}, and Hardware(...) describes another")
     return Hardware(key, **_ROWS[key])
 

@@ -93,7 +93,7 @@ def published(name: str, **arguments: Any) -> Any:
     ```
     """
     if name not in _ROWS:
-        raise ValueError(unknown("published law or task", name, _ROWS, "list_published"))
+        raise ValueError(unknown("published law or task", name, _ROWS, "list_published()"))
     row = _ROWS[name]
     for argument in arguments:
         if argument not in row.arguments:

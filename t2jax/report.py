@@ -35,7 +35,7 @@ def unknown(what: str, name: object, known: Collection[str], listing: str) -> st
     """ "no accelerator is called 'h1000': did you mean 'h100-sxm'? list_accelerators() shows all 14"."""
     near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
     meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"no {what} is called {name!r}: {meant}{listing}() shows all {len(known)}"
+    return f"no {what} is called {name!r}: {meant}{listing} shows all {len(known)}"
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ", left: Sequence[int] = (0,)) -> str:

@@ -3,6 +3,7 @@
 A checked number comes back as a floating JAX array. Tracers pass unchecked: inside `jit` a bad number becomes a status.
 """
 
+import os
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["as_float", "natural", "nonnegative", "positive", "probability", "real", "refuse", "share"]
+__all__ = ["as_float", "memory", "natural", "nonnegative", "positive", "probability", "real", "refuse", "share"]
 
 
 def as_float(name: str, value: Any) -> Float[Array, "..."]:
@@ -79,6 +80,16 @@ def natural(name: str, value: Any) -> Any:
     if not np.all(np.isfinite(array) & (array >= 0) & (array == np.floor(array))):
         raise ValueError(f"{name} must be whole numbers, zero or more, got {_shown(value)}")
     return array
+
+
+def memory(what: str, size: float) -> None:
+    """Raises MemoryError where `what` takes more bytes than the machine has, before any of them is taken."""
+    try:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not known here
+        return
+    if size > whole > 0:
+        raise MemoryError(f"{what} take {size / 1e9:,.0f} GB, and this machine has {whole / 1e9:,.0f}: ask for fewer")
 
 
 def refuse(wrong: Any, message: str, *values: np.ndarray) -> None:

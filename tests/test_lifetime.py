@@ -146,7 +146,7 @@ def test_the_command_says_what_it_assumed(capsys):
     [
         (["--hardware", "h100"], "no accelerator is called 'h100': did you mean 'h100-sxm' or"),
         (["--params", "70B"], "the model does not fit: a replica needs"),
-        (["--mfu", "1.2"], "mfu must be above 0 and at most 1, got 1.2"),
+        (["--mfu", "1.2"], "--mfu must be above 0 and at most 1, got 1.2"),
         (["--months", "0"], "--months must be positive and finite, got 0"),
         (["--batch", "many"], "--batch must be a number such as 1e24, 7B or 15T, got 'many'"),
         (["--task", "pythia-gsm8k-loss"], "--task pythia-gsm8k-loss does not say how many tasks are solved"),
@@ -274,7 +274,7 @@ def test_a_fitted_law_has_intervals_in_money(capsys, tmp_path):
         ([*MONEY, *SUM, "--total-flops", "1e24"], "--hardware counts in dollars: leave out --total-flops"),
         ([*MONEY, "--usd", "0"], "--usd must be positive and finite, got 0"),
         ([*MONEY, *SUM, "--hardware", "h1000"], "no accelerator is called 'h1000'"),
-        ([*MONEY, *SUM, "--serving-mbu", "2"], "mbu must be above 0 and at most 1, got 2"),
+        ([*MONEY, *SUM, "--serving-mbu", "2"], "--serving-mbu must be above 0 and at most 1, got 2"),
         (["plan", *SUM], "--usd is for a plan in money: give --hardware, too"),
         (["plan", "--total-flops", "1e24", "--queries", "1", "--mfu", ".3"], "--mfu is for a plan in money"),
     ],

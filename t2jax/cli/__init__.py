@@ -3,11 +3,9 @@
 Help and lists load neither JAX nor NumPy; plans and fits run on the CPU in float64, whatever the machine.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from typing import Any
 
 __all__ = ["main"]
@@ -16,44 +14,84 @@ ANSWERED, NO_SOLUTION, BAD_USAGE, STOPPED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status. argv: what follows `t2jax`, by default what was typed."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words == ["--version"]:
-        print(f"t2jax {_version()}")
-        return ANSWERED
+    """Run one command; returns the exit status. argv: what follows `t2jax`, by default what was typed.
+
+    Nothing that happens is a traceback: every command ends here, with a status and a sentence.
+    """
     try:
-        import tyro  # noqa: F401
-    except ModuleNotFoundError:
-        return _complain('the command line needs tyro: pip install "t2jax[cli]"')
-    from t2jax.cli import cost_options, fit_options, options
+        from t2jax.cli import interrupts, terminal
+
+        if argv is None:
+            interrupts.end_at_once()
+        if sys.stdout is None:
+            terminal.complain("standard output is closed: there is nowhere to print the answer")
+            return BAD_USAGE
+        with terminal.writable():
+            return _ended(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return STOPPED
+
+
+def _ended(words: list[str]) -> int:
+    """The status of the command, whatever it raises."""
+    from t2jax.cli import interrupts, terminal
     from t2jax.planning.usage import UsageError
 
     try:
-        command = options.parse(words)
-        match command:
-            case options.List():
-                status = _list(command)
-            case options.Cost():
-                status = _cost(cost_options.checked_cost(command))
-            case options.Fit():
-                status = _fit(fit_options.checked_fit(command))
-            case options.Sweep():
-                status = _sweep(command, words)
-            case options.Frontier():
-                status = _frontier(command)
-            case _:
-                status = _plan(options.checked(command))
-        sys.stdout.flush()  # here, where a closed pipe is caught
-        return status
+        return _run(words)
     except UsageError as error:
-        return _complain(str(error))
-    except SystemExit as end:  # tyro's, after it has printed help or what is wrong
-        return int(end.code or 0)
+        terminal.complain(str(error))
     except KeyboardInterrupt:
         return STOPPED
     except BrokenPipeError:  # `t2jax list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ANSWERED
+    except OSError as error:
+        named = "" if error.filename is None else f"{error.filename}: "
+        terminal.complain(f"{named}{error.strerror or error}")
+    except MemoryError as error:
+        terminal.complain(str(error) or "not enough memory for this: ask for less at once")
+    except Exception as error:
+        if interrupts.was_interrupted():
+            return STOPPED
+        if os.environ.get("T2JAX_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        terminal.complain(f"a fault of t2jax, not of yours: {what}\n  T2JAX_TRACEBACK=1 shows where: please report it")
+    return BAD_USAGE
+
+
+def _run(words: list[str]) -> int:
+    from t2jax.cli import terminal
+
+    if words == ["--version"]:
+        terminal.say(f"t2jax {_version()}")
+        return ANSWERED
+    from t2jax.planning.usage import UsageError
+
+    try:
+        import tyro  # noqa: F401
+    except ModuleNotFoundError:
+        raise UsageError('the command line needs tyro: pip install "t2jax[cli]"') from None
+    from t2jax.cli import cost_options, fit_options, options
+
+    try:
+        with terminal.output():
+            command = options.parse(words)
+    except SystemExit as end:  # tyro's, after it has printed help or what is wrong
+        return int(end.code or 0)
+    match command:
+        case options.List():
+            return _list(command)
+        case options.Cost():
+            return _cost(cost_options.checked_cost(command))
+        case options.Fit():
+            return _fit(fit_options.checked_fit(command))
+        case options.Sweep():
+            return _sweep(command, words)
+        case options.Frontier():
+            return _frontier(command)
+        case _:
+            return _plan(options.checked(command))
 
 
 def _plan(plan: Any) -> int:
@@ -66,38 +104,28 @@ def _plan(plan: Any) -> int:
             from t2jax.cli.money import PaidProblem
 
             problem = PaidProblem.of(plan)
-        said = {"version": _version(), "command": "plan", **answer(problem), "plot": plan.plot}
+        said = {**answer(problem), "plot": plan.plot}
         if plan.plot is not None and said["reason"] is None:
+            from t2jax.cli.interrupts import in_order
             from t2jax.cli.pictures import draw_plan
 
-            draw_plan(problem, said, plan.plot)
-    if plan.json:
-        print(json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False))
-    elif said["reason"] is None:
-        from t2jax.cli.plan_text import plan_text
+            with in_order():
+                draw_plan(problem, said, plan.plot)
+    from t2jax.cli.plan_text import plan_text
 
-        print(plan_text(said))
-    if said["reason"] is None:
-        return ANSWERED
-    print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)
-    return NO_SOLUTION
+    _say("plan", said, as_json=plan.json, text=plan_text if said["reason"] is None else None)
+    return _status(said)
 
 
 def _fit(options: Any) -> int:
     with _float64():
         from t2jax.cli.fit import answer
+        from t2jax.cli.interrupts import in_order
 
-        said, text = answer(options)
-    if options.json:
-        print(
-            json.dumps({"version": _version(), "command": "fit", **said}, indent=2, ensure_ascii=False, allow_nan=False)
-        )
-    else:
-        print(text)
-    if said["reason"] is None:
-        return ANSWERED
-    print(f"t2jax: no solution: {said['status']}: {said['reason']}", file=sys.stderr)
-    return NO_SOLUTION
+        with in_order():
+            said, text = answer(options)
+    _say("fit", said, as_json=options.json, text=lambda _: text)
+    return _status(said)
 
 
 def _sweep(command: Any, words: Sequence[str]) -> int:
@@ -105,19 +133,22 @@ def _sweep(command: Any, words: Sequence[str]) -> int:
 
     sweep, batch_size = checked_sweep(command)
     with _float64():
+        from t2jax.cli.interrupts import in_order
         from t2jax.cli.sweep import Stopped, answer, asides, sweep_text
+        from t2jax.cli.terminal import complain
 
         try:
-            said = answer(sweep, batch_size, words)
+            with in_order():
+                said = answer(sweep, batch_size, words)
         except Stopped as stopped:
-            print(f"t2jax: {stopped}", file=sys.stderr)
+            complain(str(stopped))
             return STOPPED
     for line in asides(sweep, said):
-        print(f"t2jax: {line}", file=sys.stderr)
+        complain(line)
     _say("sweep", said, as_json=sweep.json, text=sweep_text)
     if said["solved"]:
         return ANSWERED
-    print("t2jax: no row has a solution", file=sys.stderr)
+    complain("no row has a solution")
     return NO_SOLUTION
 
 
@@ -127,22 +158,61 @@ def _frontier(command: Any) -> int:
     span = checked_frontier(command)
     with _float64():
         from t2jax.cli.frontier import answer, frontier_text
+        from t2jax.cli.interrupts import in_order
 
-        said = answer(command, span)
-        if command.plot is not None and any(row["status"] == "solved" for row in said["rows"]):
-            from t2jax.cli.pictures import draw_frontier
+        with in_order():
+            said = answer(command, span)
+            if command.plot is not None and any(row["status"] == "solved" for row in said["rows"]):
+                from t2jax.cli.pictures import draw_frontier
 
-            draw_frontier(said, command.plot)
+                draw_frontier(said, command.plot)
     _say("frontier", said, as_json=command.json, text=frontier_text)
     return ANSWERED if any(row["status"] == "solved" for row in said["rows"]) else NO_SOLUTION
 
 
-def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str]) -> None:
-    if as_json:
-        whole = {"version": _version(), "command": command, **said}
-        print(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
+def _cost(command: Any) -> int:
+    with _float64():
+        from t2jax.cli.cost import answer, cost_text
+
+        said, bill = answer(command)
+    _say("cost", said, as_json=command.json, text=lambda said: cost_text(said, bill))
+    return ANSWERED
+
+
+def _list(command: Any) -> int:
+    from t2jax.cli import listing, terminal
+
+    if command.hardware:
+        with _float64():
+            if command.json:
+                terminal.say_json(listing.hardware_rows())
+            else:
+                terminal.say(listing.hardware_as_text())
+    elif command.json:
+        terminal.say_json(listing.rows())
     else:
-        print(text(said))
+        terminal.say(listing.as_text())
+    return ANSWERED
+
+
+def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str] | None) -> None:
+    """text: of `said`; None where there is nothing to say in words."""
+    from t2jax.cli import terminal
+
+    if as_json:
+        terminal.say_json({"version": _version(), "command": command, **said})
+    elif text is not None:
+        terminal.say(text(said))
+
+
+def _status(said: dict[str, Any]) -> int:
+    """And why there is no solution, where there is none."""
+    if said["reason"] is None:
+        return ANSWERED
+    from t2jax.cli.terminal import complain
+
+    complain(f"no solution: {said['status']}: {said['reason']}")
+    return NO_SOLUTION
 
 
 def _float64() -> Any:
@@ -159,32 +229,9 @@ def _float64() -> Any:
     return jax.enable_x64(True)
 
 
-def _cost(command: Any) -> int:
-    with _float64():
-        from t2jax.cli.cost import answer, cost_text
-
-        said, bill = answer(command)
-    _say("cost", said, as_json=command.json, text=lambda said: cost_text(said, bill))
-    return ANSWERED
-
-
-def _list(command: Any) -> int:
-    from t2jax.cli import listing
-
-    if command.hardware:
-        with _float64():
-            print(listing.hardware_as_json() if command.json else listing.hardware_as_text())
-        return ANSWERED
-    print(listing.as_json() if command.json else listing.as_text())
-    return ANSWERED
-
-
-def _complain(message: str) -> int:
-    print(f"t2jax: {message}", file=sys.stderr)
-    return BAD_USAGE
-
-
 def _version() -> str:
+    from importlib import metadata
+
     try:
         return metadata.version("t2jax")
     except metadata.PackageNotFoundError:

@@ -8,7 +8,7 @@ import tyro
 from t2jax.planning.scenario import number
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Flag", "Name", "Number", "check_number", "check_typed", "read_number", "typed", "whole"]
+__all__ = ["Flag", "Name", "Number", "check_number", "check_share", "check_typed", "read_number", "typed", "whole"]
 
 
 class _NoNumber(float):
@@ -63,10 +63,19 @@ def check_number(option: str, value: float, *, zero: bool = False) -> None:
         raise UsageError(f"{option} must be {'zero or positive,' if zero else 'positive'} and finite, got {value:g}")
 
 
-def whole(option: str, value: float, *, least: int) -> int:
-    """The whole number that was typed. Raises `UsageError` for what is none, or below `least`."""
+def check_share(option: str, value: float) -> None:
+    """Raises `UsageError` for what is not a part of something: above 0 and at most 1."""
+    check_typed(option, value)
+    if not 0 < value <= 1:
+        raise UsageError(f"{option} must be above 0 and at most 1, got {value:g}")
+
+
+def whole(option: str, value: float, *, least: int, most: int | None = None) -> int:
+    """The whole number that was typed. Raises `UsageError` for what is none, below `least` or above `most`."""
     if isinstance(value, _NoNumber):
         raise UsageError(f"{option} must be a whole number, got {value.word!r}")
     if not math.isfinite(value) or value < least or value != math.floor(value):
         raise UsageError(f"{option} must be a whole number of at least {least}, got {value:g}")
+    if most is not None and value > most:
+        raise UsageError(f"{option} must be at most {most:,}, got {value:g}")
     return int(value)

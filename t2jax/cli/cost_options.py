@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from t2jax.cli.arguments import Flag, Name, Number, check_number
+from t2jax.cli.arguments import Flag, Name, Number, check_number, check_share
+from t2jax.planning.scenario import as_option
 from t2jax.planning.usage import UsageError
 
-__all__ = ["DEVICE_NAMES", "Cost", "Devices", "assumed", "check_devices", "checked_cost"]
+__all__ = ["DEVICE_NAMES", "Cost", "Devices", "assumed", "check_devices", "checked_cost", "kv_cache"]
 
 Word = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 
@@ -38,6 +39,12 @@ class Devices:
     """Of the weights in memory (2)."""
     bytes_per_kv: Number = 2.0
     """Of a number in the KV cache (2)."""
+    kv_heads: Number = None
+    """With --head-dim: KV heads of a layer. Without, a KV head for every 4 query heads is assumed, at every size."""
+    head_dim: Number = None
+    """With --kv-heads: numbers of a head."""
+    layers: Number = None
+    """With these: layers that keep keys and values; else they follow from N."""
     serving_mfu: Number = 0.5
     """Of serving: the part of peak computing that is reached (0.5)."""
     serving_mbu: Number = 0.7
@@ -61,11 +68,11 @@ class Cost(Devices):
       long as computing or reading weights and KV cache, whichever is longer. Numbers may end in K, M, B or T.
       t2jax list --hardware shows the devices. Exit status: 0 answered, 2 bad usage or a model that does not fit.
 
-    The object that --json prints has version, command, inputs, hardware (name, source), training (device_hours, usd,
-      energy_kwh), serving (tokens_per_second of a replica, time_to_first_token and time_per_output_token in seconds,
-      replica_memory and memory_available in bytes, usd_per_million_tokens, and replica_hours, usd_per_month and
-      energy_kwh of a month; usd of all months), usd, solved and usd_per_solved_task, and
-      outside_fit, where the task was not fitted. What there is none of is null.
+    The object that --json prints has version, command, inputs, hardware (name, source), kv_cache (what is assumed),
+      training (device_hours, usd, energy_kwh), serving (tokens_per_second of a replica, time_to_first_token and
+      time_per_output_token in seconds, replica_memory and memory_available in bytes, usd_per_million_tokens, and
+      replica_hours, usd_per_month and energy_kwh of a month; usd of all months), usd, solved and usd_per_solved_task,
+      and outside_fit, where the task was not fitted. What there is none of is null.
     """
 
     params: Number = None
@@ -90,11 +97,12 @@ class Cost(Devices):
 
 _NEEDED = ("params", "tokens", "hardware", "usd_per_hour", "queries_per_month", "output_tokens")
 _MAY_BE_ZERO = ("prompt_tokens", "overhead", "post_training_usd")
+_SHARES = ("mfu", "serving_mfu", "serving_mbu", "utilization")
 
 
 def checked_cost(cost: Cost) -> Cost:
     """The same, if every number is one and nothing is missing. Raises `UsageError`."""
-    missing = [f"--{name.replace('_', '-')}" for name in _NEEDED if getattr(cost, name) is None]
+    missing = [as_option(name) for name in _NEEDED if getattr(cost, name) is None]
     if missing:
         raise UsageError(f"cost needs {', '.join(missing)}; t2jax cost --help has an example")
     check_devices(
@@ -107,15 +115,35 @@ def check_devices(options: Devices, others: Sequence[str] = ()) -> None:
     """Raises `UsageError` where a number of the devices, or of these other options, is none."""
     numbers = [name for name, field in Devices.__dataclass_fields__.items() if field.type is Number]
     for name in (*numbers, *others):
-        check_number(f"--{name.replace('_', '-')}", getattr(options, name), zero=name in _MAY_BE_ZERO)
+        value = getattr(options, name)
+        if name in _SHARES:
+            check_share(as_option(name), value)
+        elif value is not None:
+            check_number(as_option(name), value, zero=name in _MAY_BE_ZERO)
+    if (options.kv_heads is None) != (options.head_dim is None):
+        raise UsageError("--kv-heads and --head-dim belong together: the KV cache has both in every layer")
+    if options.layers is not None and options.kv_heads is None:
+        raise UsageError("--layers is of the KV cache: give --kv-heads and --head-dim, too")
 
 
-def assumed(options: dict[str, Any], source: str) -> list[str]:
-    """What a bill rests on, in words."""
-    i = options
+def kv_cache(options: Devices) -> str:
+    """How large the cache is taken to be, in words."""
+    if options.kv_heads is None:
+        return "4 query heads per KV head at every size; layers and width follow from N"
+    heads = f"{options.kv_heads:g} KV heads of {options.head_dim:g} numbers"
+    return (
+        f"{heads} in layers that follow from N" if options.layers is None else f"{options.layers:g} layers of {heads}"
+    )
+
+
+def assumed(said: dict[str, Any]) -> list[str]:
+    """What a bill rests on, in words. said: the dictionary that `--json` prints."""
+    i = said["inputs"]
+    own = "" if i["kv_heads"] else "\n    (a model's own: --kv-heads, --head-dim and --layers)"
     return [
         f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
         f"{i['serving_mbu']:.0%} of bandwidth;",
         f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
-        f"Peaks: {source}. The price is yours.",
+        f"  KV cache: {said['kv_cache']}{own}.",
+        f"Peaks: {said['hardware']['source']}. The price is yours.",
     ]

@@ -114,11 +114,11 @@ def checked_fit(options: Fit) -> Fit:
         if options.estimator not in (None, "huber"):
             raise UsageError(f"--delta is of --estimator huber, not {options.estimator}")
     given = {
-        name: value if value is None else whole(f"--{name}", value, least=least)
-        for name, value, least in (
-            ("starts", options.starts, 1),
-            ("bootstrap", options.bootstrap, 2),
-            ("seed", options.seed, 0),
+        name: value if value is None else whole(f"--{name}", value, least=least, most=most)
+        for name, value, least, most in (
+            ("starts", options.starts, 1, 1_000_000),
+            ("bootstrap", options.bootstrap, 2, 1_000_000),
+            ("seed", options.seed, 0, 2**63 - 1),
         )
     }
     if options.model == "t2-accuracy" and options.law is None:

@@ -1,24 +1,23 @@
 """`t2jax list`: the published laws and tasks as a table, or as JSON with their coefficients."""
 
-import json
 from typing import Any
 
 from t2jax.literature import Published, list_published
 from t2jax.planning.coefficients import LAWS, TASKS
 
-__all__ = ["as_json", "as_text", "hardware_as_json", "hardware_as_text"]
+__all__ = ["as_text", "hardware_as_text", "hardware_rows", "rows"]
 
 
 def as_text() -> str:
     """Tasks, laws, and what plan cannot use, each with the range it was fitted on."""
-    rows = list_published()
+    known = list_published()
     blocks = [
-        ("Tasks: t2jax plan --task NAME", [row for row in rows if row.kind in TASKS]),
-        ("Loss laws: t2jax plan --law NAME", [row for row in rows if row.kind in LAWS]),
-        ("From loss to benchmark error: in Python only", [row for row in rows if row.kind not in (*LAWS, *TASKS)]),
+        ("Tasks: t2jax plan --task NAME", [row for row in known if row.kind in TASKS]),
+        ("Loss laws: t2jax plan --law NAME", [row for row in known if row.kind in LAWS]),
+        ("From loss to benchmark error: in Python only", [row for row in known if row.kind not in (*LAWS, *TASKS)]),
     ]
     heading = ("name", "kind", "params N", "tokens D", "samples k")
-    cells = {row.name: _cells(row) for row in rows}
+    cells = {row.name: _cells(row) for row in known}
     widths = [max(len(line[i]) for line in (heading, *cells.values())) for i in range(len(heading))]
 
     def line(words: tuple[str, ...]) -> str:
@@ -40,9 +39,9 @@ def _cells(row: Published) -> tuple[str, ...]:
     return (row.name, row.kind, *ranges)
 
 
-def as_json() -> str:
-    """One array, an object for each row; ranges are [low, high]."""
-    return json.dumps([_row(row) for row in list_published()], indent=2, ensure_ascii=False, allow_nan=False)
+def rows() -> list[dict[str, Any]]:
+    """For JSON: an object for each law and task; ranges are [low, high]."""
+    return [_row(row) for row in list_published()]
 
 
 def _row(row: Published) -> dict[str, Any]:
@@ -78,11 +77,11 @@ def hardware_as_text() -> str:
     return f"{list_accelerators()}\n\n{note}"
 
 
-def hardware_as_json() -> str:
-    """One array, an object for each accelerator, in FLOP/s, bytes, bytes per second and watts."""
+def hardware_rows() -> list[dict[str, Any]]:
+    """For JSON: an object for each accelerator, in FLOP/s, bytes, bytes per second and watts."""
     from t2jax.hardware import list_accelerators
 
-    rows = [
+    return [
         {
             "name": one.name,
             "peak_flops": {dtype: float(peak) for dtype, peak in one.peak_flops.items()},
@@ -93,4 +92,3 @@ def hardware_as_json() -> str:
         }
         for one in list_accelerators()
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)

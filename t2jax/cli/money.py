@@ -11,6 +11,7 @@ import t2jax as t2
 from t2jax.allocation import Constraint, Quantity
 from t2jax.cli.baseline import Demand, Limits
 from t2jax.cli.cost import lifetime
+from t2jax.cli.cost_options import kv_cache
 from t2jax.cli.options import Plan
 from t2jax.cli.plan import Point, Problem
 from t2jax.planning.usage import UsageError
@@ -68,21 +69,21 @@ class PaidProblem(Problem):
     @classmethod
     def of(cls, plan: Plan) -> "PaidProblem":
         problem = Problem.of(plan)
-        try:
-            # One "month" is the whole life: --queries counts all of it.
-            life = lifetime(
-                plan,
-                queries_per_month=plan.queries,
-                prompt_tokens=plan.prompt_tokens or 0.0,
-                output_tokens=plan.output_tokens,
-                months=1.0,
-                share_prompt=not plan.no_share_prompt,
-            )
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        # One "month" is the whole life: --queries counts all of it.
+        life = lifetime(
+            plan,
+            queries_per_month=plan.queries,
+            prompt_tokens=plan.prompt_tokens or 0.0,
+            output_tokens=plan.output_tokens,
+            months=1.0,
+            share_prompt=not plan.no_share_prompt,
+        )
         at = t2.Allocation(1e9, 1e9)
         run = float(life.training.device_hours(at)) * float(plan.usd_per_hour or 0.0)
-        paid = _Paid(**vars(problem.demand), life=life, flops_per_usd=6e18 / run)
+        rate = 6e18 / run if run > 0 else math.inf
+        if not 0 < rate < math.inf:
+            raise UsageError("what a FLOP costs goes beyond the numbers there are: check --usd-per-hour and --overhead")
+        paid = _Paid(**vars(problem.demand), life=life, flops_per_usd=rate)
         problem = replace(problem, demand=paid)
         return cls(*(getattr(problem, field.name) for field in fields(Problem)), life=life)
 
@@ -96,7 +97,7 @@ class PaidProblem(Problem):
     @property
     def rests_on(self) -> dict[str, Any]:
         device = self.life.training.hardware
-        return {"hardware": {"name": device.name, "source": device.source}}
+        return {"hardware": {"name": device.name, "source": device.source}, "kv_cache": kv_cache(self.plan)}
 
     def without_end(self) -> None:
         """--usd pays for all of it, and a target ends it."""

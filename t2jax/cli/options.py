@@ -3,6 +3,8 @@
 Loads tyro, which the `cli` extra installs, but not JAX.
 """
 
+import io
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -16,6 +18,7 @@ from t2jax.cli.fit_options import Fit
 from t2jax.cli.plot_options import PlotFile, check_plot
 from t2jax.cli.scenario_options import Scenario, given
 from t2jax.cli.sweep_options import Frontier, Sweep
+from t2jax.cli.terminal import restyled
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
 from t2jax.planning.usage import UsageError
 
@@ -60,7 +63,8 @@ class Plan(Devices, Scenario):
       total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),
       members, solved, and [low, high] of params, tokens, samples and value. What there is none of is null.
       With --hardware allocations have training_usd, serving_usd, usd, usd_per_solved_task, training_device_hours,
-      time_per_output_token and time_to_first_token (seconds) and replica_memory (bytes) in place of FLOPs.
+      time_per_output_token and time_to_first_token (seconds) and replica_memory (bytes) in place of FLOPs, and
+      kv_cache says how large it is taken to be.
     """
 
     usd: Number = None
@@ -91,7 +95,24 @@ _COMMANDS: dict[str, Any] = {"plan": Plan, "frontier": Frontier, "sweep": Sweep,
 
 
 def parse(argv: list[str]) -> Any:
-    """The command that was typed. Raises SystemExit as tyro does, and `UsageError` for numbers that are none."""
+    """The command that was typed. Raises SystemExit as tyro does, once help or what is wrong is printed."""
+    for i, word in enumerate(argv):
+        if len(word) > _LONGEST_WORD:
+            raise UsageError(f"argument {i + 1} has {len(word):,} characters: at most {_LONGEST_WORD:,} are read")
+    held = io.StringIO()  # tyro repeats what was typed, whatever it is
+    try:
+        with redirect_stderr(held):
+            return _parsed(argv)
+    finally:
+        if held.getvalue():
+            restyled(held.getvalue(), trusted=all(word.isprintable() for word in argv))
+
+
+_LONGEST_WORD = 4_096
+"""Characters: what a path may have on Linux."""
+
+
+def _parsed(argv: list[str]) -> Any:
     if argv and argv[0] in _COMMANDS:
         return tyro.cli(_COMMANDS[argv[0]], prog=f"t2jax {argv[0]}", args=argv[1:])
     subcommands: list[Any] = [

@@ -30,7 +30,7 @@ def plan_text(said: dict[str, Any]) -> str:
     """The problem, the allocations side by side, what more would buy, and what to be careful about."""
     blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
     if "hardware" in said:
-        blocks.append("\n".join(assumed(said["inputs"], said["hardware"]["source"])))
+        blocks.append("\n".join(assumed(said)))
     if said["plot"] is not None:
         blocks.append(f"The picture is in {said['plot']}")
     return "\n\n".join(block for block in blocks if block)

@@ -17,6 +17,7 @@ __all__ = ["Frontier", "Span", "Sweep", "checked_frontier", "checked_sweep"]
 _File = Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
 _Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")]
 _MOST_POINTS = 1_000_000
+_MOST_ROWS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def checked_sweep(sweep: Sweep) -> tuple[Sweep, int]:
     if Path(sweep.out).suffix.lower() not in (".parquet", ".csv", ".tsv"):
         raise UsageError(f"--out must end in .parquet, .csv or .tsv, got {sweep.out}")
     size = 65536.0 if sweep.batch_size is None else sweep.batch_size
-    return sweep, whole("--batch-size", size, least=1)
+    return sweep, whole("--batch-size", size, least=1, most=_MOST_ROWS)
 
 
 def checked_frontier(frontier: Frontier) -> Span:

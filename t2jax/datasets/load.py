@@ -36,7 +36,7 @@ def dataset(name: str) -> Dataset:
     ```
     """
     if name not in CATALOGUE:
-        raise ValueError(unknown("data set", name, CATALOGUE, "list_datasets"))
+        raise ValueError(unknown("data set", name, CATALOGUE, "list_datasets()"))
     entry = CATALOGUE[name]
     folder = os.environ.get("T2JAX_DATA")
     if folder and (path := Path(folder) / f"{name}.csv").is_file():

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from t2jax import validate
 from t2jax.allocation import Allocation
 from t2jax.display import Displayed, Grid
 from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf
@@ -150,6 +151,7 @@ class Fit(Displayed):
             raise ValueError(f"groups must be one label for each of the {rows} rows, got shape {labels.shape}")
         place = np.arange(rows) if labels is None else np.unique(labels, return_inverse=True)[1]
         count = int(np.max(place)) + 1
+        validate.memory(f"{n:,} resamples of {rows:,} rows", 8.0 * n * (count + rows + len(run.weights)))
         with jax.enable_x64(True):
             seed = np.asarray(jax.random.bits(key, (4,), "uint32"))
         drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), n)
