@@ -194,6 +194,28 @@ def test_a_broken_local_copy_is_met(small, tmp_path, text, fault):
         t2.dataset("pythia_checkpoints")
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_tampered_copy_is_not_cited_as_the_original(shared, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("T2JAX_DATA", str(shared / "data"))
+    whole = t2.dataset(name)
+    assert whole.about == CATALOGUE[name]  # also says that the pinned hash is that of the copy
+    text = (shared / "data" / f"{name}.csv").read_bytes()
+    (tmp_path / f"{name}.csv").write_bytes(text[:-1])  # without the last line feed the numbers are the same
+    monkeypatch.setenv("T2JAX_DATA", str(tmp_path))
+    copy = t2.dataset(name)
+    start = f"local copy {tmp_path / name}.csv, with other bytes than are known of"
+    assert copy.about.citation == f"{start} {CATALOGUE[name].citation}"
+    assert f"\n  {start}" in str(copy)
+    assert copy.rows == whole.rows
+
+
+def test_a_copy_in_another_encoding_is_met(tmp_path, monkeypatch):
+    (tmp_path / "pythia_checkpoints.csv").write_bytes("model,größe\na,1\n".encode("latin-1"))
+    monkeypatch.setenv("T2JAX_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"pythia_checkpoints.csv is not text in UTF-8"):
+        t2.dataset("pythia_checkpoints")
+
+
 def test_rows_are_chosen_by_value_or_mask(small):
     assert small.where(model="a", step=2).rows == 1
     assert small.take(small["step"] == 1)["model"].tolist() == ["a", "b"]
@@ -211,7 +233,11 @@ def test_a_join_wants_one_row_each(small):
 
 def test_a_table_prints_its_source_and_first_rows(small):
     lines = str(small).splitlines()
-    assert lines[1] == "  Biderman et al. 2023, arXiv:2304.01373; licence: none stated; facts about Apache-2.0 models"
+    copy = Path(os.environ["T2JAX_DATA"]) / "pythia_checkpoints.csv"
+    assert lines[1] == (
+        f"  local copy {copy}, with other bytes than are known of Biderman et al. 2023, arXiv:2304.01373; "
+        "licence: none stated; facts about Apache-2.0 models"
+    )
     assert lines[2:] == [
         "  model  step  params",
         "  a         1      10",

@@ -22,7 +22,8 @@ class Entry:
     """One data set.
 
     about: what a row is. files: what is fetched, in the order that its conversion takes them; empty where the
-    data only come from a local copy. upstream: repository, commit and file of the original.
+    data only come from a local copy. upstream: repository, commit and file of the original. copy_sha256: of the local
+    copy that was compared with the original; one with other bytes is not cited as the original.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Entry:
     upstream: str
     citation: str
     licence: str
+    copy_sha256: str
     files: tuple[File, ...] = ()
 
 
@@ -90,6 +92,7 @@ _TABLE = (
         "github.com/epoch-research/analyzing-chinchilla @9225883, data/svg_extracted_data.csv",
         "Besiroglu et al. 2024, arXiv:2404.10102",
         "none stated; numbers read off a published figure",
+        "9346b96b5f5170acf1031f98ebfe2af32efe4642a755769ff93daddce76b03a6",
         (_HOFFMANN,),
     ),
     Entry(
@@ -100,6 +103,7 @@ _TABLE = (
         f"github.com/{_MONKEYS} @cd078ae, data/raw_data/large_language_monkeys",
         _COUNTS,
         "none stated; bare counts, to be attributed",
+        "fa7faf8bad3304ffbe00e87760bffe780be2a3c7d010b74a67c9629066391aa0",
         (_PYTHIA, _GSM8K, _MATH),
     ),
     Entry(
@@ -111,6 +115,7 @@ _TABLE = (
         f"github.com/{_MONKEYS} @cd078ae, data/raw_data/gpt4_gsm8k/models_pythia.csv",
         "Biderman et al. 2023, arXiv:2304.01373",
         "none stated; facts about Apache-2.0 models",
+        "86776cce278568996e865a872fd2d4127000497fbce9f5a982324f05139453e4",
         (_PYTHIA,),
     ),
     Entry(
@@ -122,6 +127,7 @@ _TABLE = (
         "computed from pythia_repeated_sampling and pythia_checkpoints",
         _COUNTS,
         "as pythia_repeated_sampling",
+        "a241e73e54523c33cd5b2403ee405d1a160c6546e26b77ab5a73a3e03422f1fa",
         (_PYTHIA, _GSM8K, _MATH),
     ),
     Entry(
@@ -132,6 +138,7 @@ _TABLE = (
         "github.com/mlfoundations/scaling @a003c49, exp_data/models and exp_data/evals (a JSON file for each model)",
         "Gadre et al. 2024, arXiv:2403.08540",
         "MIT, © 2024 mlfoundations",
+        "1f160805a65429e84067dc3f13f03688c7dc2decb647332a2ebc357266a1ef84",
     ),
     Entry(
         "porian_isoflop",
@@ -142,6 +149,7 @@ _TABLE = (
         "can run code: t2jax does not open them)",
         "Porian et al. 2024, arXiv:2406.19146",
         "MIT text, with the copyright line of another project",
+        "9353c69650b4433663c24bd7d761ea969b780ab9223b08d2d40f6c0690e9eda7",
     ),
     Entry(
         "datablations",
@@ -151,6 +159,7 @@ _TABLE = (
         "github.com/huggingface/datablations @1370131, plotstables/return_alloc.ipynb (numbers in a notebook's cell)",
         "Muennighoff et al. 2023, arXiv:2305.16264",
         "Apache-2.0",
+        "e72b1566d42da0e2b7856e710929b1d4adc9b6054e1aad742a23c425e5075765",
     ),
 )
 CATALOGUE = {entry.name: entry for entry in _TABLE}

@@ -1,7 +1,10 @@
 """Columns of one length with their source: what `dataset` returns and `fit` takes."""
 
 import csv
+import hashlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,19 +90,27 @@ class Dataset(Displayed, Mapping[str, np.ndarray]):
         return str(self)
 
 
-def from_csv(path: Path, about: Entry) -> Dataset:
-    """Every column of a .csv file with a header. Raises ValueError with the line that has too few or too many cells."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header, rows = next(reader, []), []
-        for row in reader:
-            if len(row) != len(header):
-                cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
-                raise ValueError(f"{path}, line {reader.line_num}: has {cells}, the header has {len(header)}")
-            rows.append(row)
+def from_csv(path: Path, entry: Entry) -> Dataset:
+    """Every column of a .csv file with a header, cited as the data set's source only where its bytes are known.
+
+    Raises ValueError with the line that has too few or too many cells.
+    """
+    content = path.read_bytes()
+    try:
+        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8") from None
+    header, rows = next(reader, []), []
+    for row in reader:
+        if len(row) != len(header):
+            cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
+            raise ValueError(f"{path}, line {reader.line_num}: has {cells}, the header has {len(header)}")
+        rows.append(row)
+    if hashlib.sha256(content).hexdigest() != entry.copy_sha256:
+        entry = replace(entry, citation=f"local copy {path}, with other bytes than are known of {entry.citation}")
     if not rows:
         raise ValueError(f"{path} has no rows")
-    return Dataset({name: _typed(column) for name, column in zip(header, zip(*rows, strict=True), strict=True)}, about)
+    return Dataset({name: _typed(column) for name, column in zip(header, zip(*rows, strict=True), strict=True)}, entry)
 
 
 def _typed(cells: Sequence[str]) -> np.ndarray:

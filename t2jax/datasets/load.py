@@ -24,9 +24,10 @@ def dataset(name: str) -> Dataset:
 
     name: one of `list_datasets()`, which shows source and licence; `.about` of the answer has its columns and units.
 
-    `NAME.csv` in the folder that the environment's T2JAX_DATA names comes first. Else the files of the source are
-    fetched from GitHub at a pinned commit, compared with their SHA-256, and kept in the user's cache: the next call
-    needs no network. That takes the extra `data` (pooch, pyarrow). Some data sets come from a local copy only.
+    `NAME.csv` in the folder that the environment's T2JAX_DATA names comes first; with other bytes than are known of
+    the data set, its citation says that it is a local copy. Else the files of the source are fetched from GitHub at a
+    pinned commit, compared with their SHA-256, and kept in the user's cache: the next call needs no network. That
+    takes the extra `data` (pooch, pyarrow). Some data sets come from a local copy only.
 
     Raises ValueError for an unknown name, NoDataError where the data cannot be had.
 
