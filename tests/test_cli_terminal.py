@@ -188,12 +188,13 @@ def test_memory_is_known_before_it_is_taken():
 
 
 def test_a_working_folder_that_is_gone(tmp_path):
-    gone = tmp_path / "gone"
+    gone, script = tmp_path / "gone", tmp_path / "t2jax"
     gone.mkdir()
-    # As for the script `t2jax`, the working folder is not where modules are looked for.
-    code = f"import os, sys; sys.path[:] = {[one for one in sys.path if one]}; os.rmdir(os.getcwd())\n"
-    code += "from t2jax.cli import main; sys.exit(main())"
-    done = ended("plan --law besiroglu2024 --inference-flops 5", code=code, cwd=gone)
+    script.write_text("import sys\nfrom t2jax.cli import main\nsys.exit(main())\n")  # as pip installs it
+    words = "plan --law besiroglu2024 --inference-flops 5".split()
+    done = subprocess.run(
+        [sys.executable, script, *words], capture_output=True, check=False, cwd=gone, preexec_fn=gone.rmdir
+    )
     reason = "no solution: unbounded: more training tokens are always better: add --train-flops or --max-tokens"
     assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", f"t2jax: {reason}\n")
 
