@@ -24,6 +24,12 @@ def ended(line, *, code="import sys; from t2jax.cli import main; sys.exit(main()
     return subprocess.run(command, check=False, env=os.environ | (env or {}), **options)
 
 
+def in_shell(script, *arguments, **options):
+    """Python with these arguments, as `"$@"` of a shell's script."""
+    command = ["sh", "-c", script, "sh", sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, check=False, **options)
+
+
 def run(capsys, words, status):
     assert main(words.split() if isinstance(words, str) else words) == status
     return capsys.readouterr()
@@ -33,7 +39,7 @@ def run(capsys, words, status):
 
 
 def test_closed_output():
-    done = ended("list", preexec_fn=lambda: os.close(1), stdout=None)
+    done = in_shell('exec "$@" >&-', "-m", "t2jax.cli", "list")
     assert done.returncode == 2
     assert done.stderr == b"t2jax: standard output is closed: there is nowhere to print the answer\n"
 
@@ -47,7 +53,7 @@ def test_full_output(line):
 
 def test_closed_error_output():
     """What is wrong is not printed among answers."""
-    done = ended("plan", preexec_fn=lambda: os.close(2), stderr=None)
+    done = in_shell('exec "$@" 2>&-', "-m", "t2jax.cli", "plan")
     assert (done.returncode, done.stdout) == (2, b"")
 
 
@@ -191,10 +197,8 @@ def test_a_working_folder_that_is_gone(tmp_path):
     gone, script = tmp_path / "gone", tmp_path / "t2jax"
     gone.mkdir()
     script.write_text("import sys\nfrom t2jax.cli import main\nsys.exit(main())\n")  # as pip installs it
-    words = "plan --law besiroglu2024 --inference-flops 5".split()
-    done = subprocess.run(
-        [sys.executable, script, *words], capture_output=True, check=False, cwd=gone, preexec_fn=gone.rmdir
-    )
+    words = ["plan", "--law", "besiroglu2024", "--inference-flops", "5"]
+    done = in_shell(f'rmdir "{gone}"; exec "$@"', script, *words, cwd=gone)
     reason = "no solution: unbounded: more training tokens are always better: add --train-flops or --max-tokens"
     assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", f"t2jax: {reason}\n")
 
