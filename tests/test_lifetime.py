@@ -158,6 +158,49 @@ def test_bad_usage(capsys, more, message):
     assert capsys.readouterr().err.startswith(f"t2jax: {message}")
 
 
+QWEN = [
+    *("cost", "--params", "7.61B", "--tokens", "18T", "--hardware", "l40s", "--usd-per-hour", "1", "--dtype", "int8"),
+    *("--queries-per-month", "1M", "--prompt-tokens", "2048", "--output-tokens", "1024", "--batch", "100"),
+    *("--bytes-per-param", "1"),
+]
+
+
+def test_the_cache_is_said_and_can_be_given(capsys):
+    """Qwen2.5-7B: 28 layers, 4 KV heads of 128, 28,672 numbers a token; 7 query heads share one, not 4."""
+    assert main(QWEN) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("t2jax: the model does not fit: a replica needs 52.6 GB (7.6 GB of weights, 45.0 GB of KV")
+    assumed = "4 query heads per KV head at every size; layers and width follow from N"
+    assert f"KV cache: {assumed}; --kv-heads, --head-dim and --layers give its own\n" in said
+    own = ["--kv-heads", "4", "--head-dim", "128", "--layers", "28"]
+    assert main([*QWEN, *own, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["serving"]["replica_memory"] == pytest.approx(7.61e9 + 100 * 3072 * 28_672 * 2, rel=1e-12)
+    assert said["kv_cache"] == "28 layers of 4 KV heads of 128 numbers"
+    assert [said["inputs"][name] for name in ("kv_heads", "head_dim", "layers")] == [4, 128, 28]
+    assert main([*QWEN, *own]) == 0
+    assert "\n  KV cache: 28 layers of 4 KV heads of 128 numbers.\n" in capsys.readouterr().out
+    assert main([*QWEN, "--batch", "50"]) == 0
+    text = capsys.readouterr().out
+    assert f"\n  KV cache: {assumed}\n    (a model's own: --kv-heads, --head-dim and --layers).\n" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--kv-heads", "8"], "--kv-heads and --head-dim belong together"),
+        (["--head-dim", "128"], "--kv-heads and --head-dim belong together"),
+        (["--layers", "28"], "--layers is of the KV cache: give --kv-heads and --head-dim, too"),
+        (["--kv-heads", "0", "--head-dim", "128"], "--kv-heads must be positive and finite, got 0"),
+        (["--utilization", "0"], "--utilization must be above 0 and at most 1, got 0"),
+    ],
+)
+def test_what_a_cache_cannot_be(capsys, more, message):
+    for command in (QWEN, [*MONEY, *SUM]):
+        assert main([*command, *more]) == 2
+        assert capsys.readouterr().err.startswith(f"t2jax: {message}")
+
+
 def test_what_is_missing_is_named(capsys):
     assert main(["cost", "--params", "8B"]) == 2
     assert "cost needs --tokens, --hardware, --usd-per-hour" in capsys.readouterr().err
@@ -237,6 +280,21 @@ def test_a_plan_in_money_as_text(capsys):
     for part in ("for 5.00M USD", "devices    h100-sxm at 2.5 USD", "Chinchilla-optimal", "serving, USD", "Assumed:"):
         assert part in text
     assert max(len(line) for line in text.splitlines()) <= 120
+
+
+@pytest.mark.slow
+def test_a_plan_in_money_knows_its_cache(capsys):
+    """The largest model that fits: with N = 12·128²·n³, n layers of 8 KV heads of 128 numbers, w·N + cache = memory."""
+    more = ["--usd", "500M", "--batch", "256", "--kv-heads", "8", "--head-dim", "128"]
+    said = planned(capsys, *more)
+    assert said["kv_cache"] == "8 KV heads of 128 numbers in layers that follow from N"
+
+    def memory(n):
+        return 2 * n + 256 * 800 * 2 * 2 * (n / 12 / 128**2) ** (1 / 3) * 8 * 128
+
+    assert said["optimum"]["replica_memory"] == pytest.approx(0.9 * 80e9, rel=1e-9)  # it binds
+    assert memory(said["optimum"]["params"]) == pytest.approx(0.9 * 80e9, rel=1e-9)
+    assert planned(capsys, *SUM)["kv_cache"].startswith("4 query heads per KV head at every size")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import brentq
 
 import t2jax as t2
+from t2jax.architecture import CacheShape
 
 F, BW = 312e12, 2e12
 CARD = t2.Hardware("card", peak_flops={"bf16": F}, memory_bytes=80e9, bandwidth=BW, power_watts=400.0)
@@ -71,6 +72,28 @@ def test_memory_of_a_replica():
     # Llama 3 8B: 32 layers, 8 KV heads of 128: 131,072 bytes of cache a token.
     llama = t2.Serving(CARD, batch=2, output_tokens=100, prompt_tokens=400, architecture=t2.FixedShape(32, 32, 8, 128))
     assert float(llama.replica_memory(at(8e9))) == pytest.approx(16e9 + 2 * 500 * 131_072, rel=1e-12)
+
+
+def test_a_cache_as_given():
+    """Qwen2.5-7B, 28 layers of 4 KV heads of 128: 7.61 GB at int8 and 17.6 GB for 100 sequences of 3,072 tokens."""
+    numbers = 2 * 28 * 4 * 128
+    some = {"batch": 100, "prompt_tokens": 2048, "output_tokens": 1024, "bytes_per_param": 1}
+    serve = t2.Serving(CARD, **some, architecture=CacheShape(4, 128, 28))
+    assert float(serve.replica_memory(at(7.61e9))) == pytest.approx(7.61e9 + 100 * 3072 * numbers * 2, rel=1e-12)
+    assert round(float(serve.replica_memory(at(7.61e9))) / 1e9, 1) == 25.2
+    # Without layers those of N: N = 12·n·d² and d = 128·n.
+    of_n = t2.Serving(CARD, **some, architecture=CacheShape(4, 128))
+    layers = (7.61e9 / 12 / 128**2) ** (1 / 3)
+    cache = 100 * 3072 * 2 * layers * 4 * 128 * 2
+    assert float(of_n.replica_memory(at(7.61e9))) == pytest.approx(7.61e9 + cache, rel=1e-12)
+    assert float(CacheShape(4, 128).layers(7.61e9)) == pytest.approx(layers, rel=1e-12)
+    # A decode step reads the cache that is given and computes the attention of the shape law.
+    context, h = 2048 + 512, width_times_layers(7.61e9)
+    computing = 100 * (2 * 7.61e9 + 4 * context * h) / F
+    reading = (7.61e9 + 100 * context * numbers * 2) / BW
+    expected = (computing**32 + reading**32) ** (1 / 32)
+    assert float(serve.time_per_output_token(at(7.61e9))) == pytest.approx(expected, rel=1e-12)
+    assert float(CacheShape(4, 128, 28).width(7.61e9)) == float(t2.ShapeLaw().width(7.61e9))
 
 
 def test_kinetics():
