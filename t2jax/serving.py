@@ -199,13 +199,14 @@ class Serving(eqx.Module):
         if is_traced(needed) or needed.ndim:
             raise TypeError("a bill is for one decision outside jit and vmap: call the quantities instead")
         if float(needed) > float(room):
-            least = math.ceil(float(needed) / float(room / self.devices))
+            times = float(needed) / float(room / self.devices)
+            more = f"at least {math.ceil(times)} devices" if math.isfinite(times) else "many more devices"
             weights = float(allocation.params * self.bytes_per_param)
             cache = max(float(needed) - weights, 0.0)
             raise ValueError(
                 f"the model does not fit: a replica needs {_gb(needed)} ({_gb(weights)} of weights, "
                 f"{_gb(cache)} of KV cache) and has {_gb(room)} on {float(self.devices):g} x "
-                f"{self.hardware.name}: use at least {least} devices, a smaller batch or fewer bytes per number"
+                f"{self.hardware.name}: use {more}, a smaller batch or fewer bytes per number"
             )
         priced, monthly = self.usd_per_hour is not None, self.queries_per_month is not None
         metered = monthly and self.hardware.power_watts is not None

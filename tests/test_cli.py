@@ -521,9 +521,22 @@ def test_bad_files(capsys, tmp_path, monkeypatch, content, message):
 
 
 def test_an_empty_name(capsys):
-    assert main(["plan", "--train-flops", "1e20", "--law", ""]) == 2
     message = "the name of the law or task is empty: give a published name (see t2jax list) or a JSON file"
-    assert capsys.readouterr().err == f"t2jax: {message}\n"
+    for option in ("--law", "--task"):
+        for words in (["plan", "--train-flops", "1e20"], ["frontier", "--train-flops", "1e20:1e22:3"]):
+            assert main([*words, option, ""]) == 2
+            assert capsys.readouterr().err == f"t2jax: {message}\n"
+
+
+def test_a_name_is_what_was_typed(capsys):
+    """tyro reads the word None as an option that was not given."""
+    said = run(capsys, "plan --train-flops 1e20 --law None", 2).err
+    assert said == "t2jax: no published law or task is called 'None': t2jax list shows them all\n"
+    assert "no accelerator is called 'None'" in run(
+        capsys, "plan --hardware None --usd-per-hour 1 --queries 1 --output-tokens 1 --usd 1", 2
+    ).err  # fmt: skip
+    assert "--out must end in" in run(capsys, "sweep scenarios.csv --out None", 2).err
+    assert "--plot must end in" in run(capsys, "plan --train-flops 1e20 --plot None", 2).err
 
 
 def test_a_byte_order_mark_is_no_content(tmp_path):

@@ -175,6 +175,8 @@ def test_messages_have_a_bound(capsys, tmp_path):
         ),
         (f"plan --law {'a' * 300} --train-flops 1e20", f"no published law or task is called '{'a' * 300}'"),
         (f"plan --law {'a' * 300}.json --train-flops 1e20", f"cannot read {'a' * 300}.json: File name too long"),
+        (f"{COST} --output-tokens 5e-324", "--output-tokens must be zero or of a size of at least 2.23e-308, got 4.9"),
+        (f"{COST} --kv-heads 1e308 --head-dim 1e308", "the model does not fit: a replica needs inf GB"),
         (f"{COST} --serving-mbu 7", "--serving-mbu must be above 0 and at most 1, got 7"),
         (
             COST.replace("h100-sxm", "H100"),

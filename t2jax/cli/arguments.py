@@ -1,14 +1,26 @@
 """What an option may hold: numbers as people write them, names, flags. Loads tyro, but neither JAX nor NumPy."""
 
 import math
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import tyro
 
 from t2jax.planning.scenario import number
 from t2jax.planning.usage import UsageError
 
-__all__ = ["Flag", "Name", "Number", "check_number", "check_share", "check_typed", "read_number", "typed", "whole"]
+__all__ = [
+    "Flag",
+    "Name",
+    "Number",
+    "check_number",
+    "check_share",
+    "check_typed",
+    "read_number",
+    "text",
+    "typed",
+    "whole",
+]
 
 
 class _NoNumber(float):
@@ -41,14 +53,29 @@ Number = Annotated[
     ),
     tyro.conf.arg(help_behavior_hint=""),
 ]
-Name = Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE.json", help_behavior_hint="")]
+
+
+def text(metavar: str) -> Any:
+    """A word as it is: tyro's own reading of `str | None` makes no text of the word None."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda value: value is None or isinstance(value, str),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+Name = Annotated[str | None, text("NAME|FILE.json"), tyro.conf.arg(help_behavior_hint="")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 
 
 def check_typed(option: str, value: float) -> None:
-    """Raises `UsageError` for what is no number."""
+    """Raises `UsageError` for what is no number, or one so small that devices count it as zero."""
     if isinstance(value, _NoNumber):
         raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value.word!r}")
+    if 0 < abs(value) < sys.float_info.min:
+        raise UsageError(f"{option} must be zero or of a size of at least {sys.float_info.min:.3g}, got {value:g}")
 
 
 def typed(value: float) -> str | None:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from t2jax.cli.arguments import Flag, Name, Number, check_number, check_share
+from t2jax.cli.arguments import Flag, Name, Number, check_number, check_share, text
 from t2jax.planning.scenario import as_option
 from t2jax.planning.usage import UsageError
 
 __all__ = ["DEVICE_NAMES", "Cost", "Devices", "assumed", "check_devices", "checked_cost", "kv_cache"]
 
-Word = Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
+Word = Annotated[str | None, text("NAME"), tyro.conf.arg(help_behavior_hint="")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from t2jax.cli.arguments import Flag, Number, check_number, whole
+from t2jax.cli.arguments import Flag, Number, check_number, text, whole
 from t2jax.planning.usage import UsageError, meant
 
 __all__ = ["ESTIMATORS", "MODELS", "Fit", "checked_fit", "fixed_values", "renamed"]
@@ -33,7 +33,7 @@ ESTIMATORS: Mapping[str, str] = {
 _EXAMPLE = "t2jax fit runs.csv --model chinchilla --out law.json"
 
 _Words = Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")]
-_Column = Annotated[str | None, tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")]
+_Column = Annotated[str | None, text("COLUMN"), tyro.conf.arg(help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Fit:
 
     data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """A .csv, .tsv or .parquet file with a header."""
-    model: Annotated[str | None, tyro.conf.arg(metavar="MODEL", help_behavior_hint="")] = None
+    model: Annotated[str | None, text("MODEL"), tyro.conf.arg(help_behavior_hint="")] = None
     """What to fit: one of the above."""
-    out: Annotated[str | None, tyro.conf.arg(metavar="FILE.json", help_behavior_hint="")] = None
+    out: Annotated[str | None, text("FILE.json"), tyro.conf.arg(help_behavior_hint="")] = None
     """Write the law with its uncertainty here, for t2jax plan --law or --task. Not over a file that is there."""
     force: Flag = False
     """With --out: over it all the same."""
@@ -86,9 +86,9 @@ class Fit:
     """What the file calls a column that is needed, such as samples=k."""
     fixed: Annotated[_Words, tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """Coefficients that are not fitted, such as E=1.69."""
-    law: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE.json", help_behavior_hint="")] = None
+    law: Annotated[str | None, text("NAME|FILE.json"), tyro.conf.arg(help_behavior_hint="")] = None
     """The loss law inside --model t2-accuracy, which is held fixed: a published one or a file."""
-    estimator: Annotated[str | None, tyro.conf.arg(metavar="ESTIMATOR", help_behavior_hint="")] = None
+    estimator: Annotated[str | None, text("ESTIMATOR"), tyro.conf.arg(help_behavior_hint="")] = None
     """huber on the log of the loss (so unless given), lad or least-squares. Counts: their likelihood."""
     delta: Number = None
     """Of huber, where squares turn into absolute values (0.001)."""

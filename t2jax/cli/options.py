@@ -16,7 +16,7 @@ from t2jax.cli.arguments import Flag, Number, check_typed
 from t2jax.cli.cost_options import DEVICE_NAMES, Cost, Devices, check_devices
 from t2jax.cli.fit_options import Fit
 from t2jax.cli.plot_options import PlotFile, check_plot
-from t2jax.cli.scenario_options import Scenario, given
+from t2jax.cli.scenario_options import Scenario, check_names, given
 from t2jax.cli.sweep_options import Frontier, Sweep
 from t2jax.cli.terminal import restyled
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
@@ -135,6 +135,7 @@ def _in_short(command: type) -> str:
 
 def checked(plan: Plan) -> Plan:
     """The same, if it makes sense before any law is looked at. Raises `UsageError`."""
+    check_names(plan)
     for name in NUMBERS:
         value = getattr(plan, name)
         if value is not None:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import tyro
 
+from t2jax.cli.arguments import text
 from t2jax.planning.usage import UsageError, refuse_existing
 
 __all__ = ["PlotFile", "check_plot"]
 
 _FORMATS = (".png", ".pdf", ".svg")
 
-PlotFile = Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+PlotFile = Annotated[str | None, text("FILE"), tyro.conf.arg(help_behavior_hint="")]
 
 
 def check_plot(plot: str | None) -> None:

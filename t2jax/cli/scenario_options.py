@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from t2jax.cli.arguments import Flag, Name, Number
 from t2jax.planning.scenario import NAMES, NUMBERS
+from t2jax.planning.usage import UsageError
 
-__all__ = ["Scenario", "given"]
+__all__ = ["Scenario", "check_names", "given"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,15 @@ class Scenario:
     """Largest k."""
     integer_samples: Flag = False
     """The best whole k."""
+
+
+def check_names(scenario: Scenario) -> None:
+    """Raises `UsageError` for a name without a letter, which is not the same as none."""
+    for name in NAMES:
+        if (value := getattr(scenario, name)) is not None and not value.strip():
+            raise UsageError(
+                "the name of the law or task is empty: give a published name (see t2jax list) or a JSON file"
+            )
 
 
 def given(scenario: Scenario) -> set[str]:

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import tyro
 
-from t2jax.cli.arguments import Flag, Number, check_typed, typed, whole
+from t2jax.cli.arguments import Flag, Number, check_typed, text, typed, whole
 from t2jax.cli.plot_options import PlotFile, check_plot
-from t2jax.cli.scenario_options import Scenario, given
+from t2jax.cli.scenario_options import Scenario, check_names, given
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number, number_fault
 from t2jax.planning.usage import UsageError
 
 __all__ = ["Frontier", "Span", "Sweep", "checked_frontier", "checked_sweep"]
 
-_File = Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+_File = Annotated[str | None, text("FILE"), tyro.conf.arg(help_behavior_hint="")]
 _Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")]
 _MOST_POINTS = 1_000_000
 _MOST_ROWS = 10_000_000
@@ -96,6 +96,7 @@ class Span:
 
 def checked_sweep(sweep: Sweep) -> tuple[Sweep, int]:
     """And its batch size. Raises `UsageError`."""
+    check_names(sweep)
     _check_numbers(sweep, given(sweep))
     if sweep.out is None:
         raise UsageError("say where the plans go with --out, for example --out plans.parquet")
@@ -107,6 +108,7 @@ def checked_sweep(sweep: Sweep) -> tuple[Sweep, int]:
 
 def checked_frontier(frontier: Frontier) -> Span:
     """The range. Raises `UsageError`."""
+    check_names(frontier)
     words = {name: typed(value) for name in NUMBERS if (value := getattr(frontier, name)) is not None}
     ranges = [name for name, word in words.items() if word is not None and ":" in word]
     if len(ranges) != 1:
@@ -143,6 +145,7 @@ def _span(name: str, word: str) -> Span:
     except ValueError:
         raise UsageError(f"{accepted}, got {word!r}") from None
     for end in (start, stop):
+        check_typed(f"an end of {option}", end)
         if fault := number_fault(name, end, lambda _: f"an end of {option}"):
             raise UsageError(fault)
     if min(start, stop) <= 0 or start == stop:
