@@ -528,6 +528,15 @@ def test_an_empty_name(capsys):
             assert capsys.readouterr().err == f"t2jax: {message}\n"
 
 
+def test_a_baseline_beyond_the_largest_number(capsys):
+    """The k that would be affordable is infinite in float64: no warning, and the optimum all the same."""
+    said = planned(capsys, "--law besiroglu2024 --G 2 --gamma 0.3 --total-flops 1e25 --queries 1e-300 --max-samples 9")
+    assert said["optimum"]["samples"] == pytest.approx(9, rel=1e-6)
+    n, d = ray(1e25)
+    assert said["optimum"]["params"] == pytest.approx(n, rel=1e-2)
+    assert said["baselines"]["chinchilla"]["samples"] == pytest.approx(9, rel=1e-6)
+
+
 def test_a_name_is_what_was_typed(capsys):
     """tyro reads the word None as an option that was not given."""
     said = run(capsys, "plan --train-flops 1e20 --law None", 2).err

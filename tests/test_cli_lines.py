@@ -43,6 +43,16 @@ SOLVED = [  # each a structure of its own, which is compiled once
     "sweep scenarios.csv --out {out}",
     "sweep evil.csv --out {out} --json",
 ]
+DEAR = [  # to compile: only in a longer run
+    "plan --hardware h100-sxm --usd-per-hour {few} --queries {count} --output-tokens {few} --usd {size} --batch {few} "
+    "--law besiroglu2024 --devices {few} --bytes-per-param {few} --overhead {few} --post-training-usd {few}",
+    "plan --law muennighoff2023 --unique-tokens {size} --total-flops {flops} --queries {count}",
+    "plan --train-flops {flops} --inference-flops {size} --task pythia-gsm8k",
+    "frontier --law besiroglu2024 --G {few} --gamma {few} --queries {count} --total-flops {flops}:{flops}:5",
+    "frontier --target {loss}:{loss}:4 --law besiroglu2024 --queries {count} --output-tokens {few}",
+]
+if SCALE > 1:
+    SOLVED += DEAR
 FITTED = [
     "fit runs.csv --model chinchilla --starts 8 --out {out}",
 ]
@@ -111,7 +121,7 @@ def folder(tmp_path, monkeypatch, untyped):
         "header.csv": f"params,tokens,{EVIL}\n",
         "ragged.csv": f'params,tokens,loss\n1,2\n1,2,3,4\n"{EVIL}\n',
         "evil.csv": f"law,train_flops,{EVIL}\n{EVIL},1e20,{EVIL}\nbesiroglu2024,{EVIL},\nbesiroglu2024,1e22,{EVIL}\n",
-        "wide.csv": ",".join(f"column{i}" for i in range(3000)) + "\n" + ",".join("1" for i in range(3000)) + "\n",
+        "wide.csv": ",".join(f"column{i}" for i in range(300)) + "\n" + ",".join("1" for i in range(300)) + "\n",
         "zero.csv": "params,tokens,loss\n" + "0,0,0\n" * 50,
         "scenarios.csv": "law,train_flops\nbesiroglu2024,1e20\nbesiroglu2024,1e22\nkaplan2020,-1\n",
     }
@@ -147,15 +157,15 @@ class Lines:
     def draw(self):
         self.count += 1
         one = self.random.random()
-        if one < 0.012:
+        if one < 0.008:
             return self.filled(self.random.choice(SOLVED))
-        if one < 0.03:
+        if one < 0.02:
             return self.filled(self.random.choice(SOLVED), extreme=0.5)
-        if one < 0.031:
+        if one < 0.021:
             return self.filled(self.random.choice(FITTED))
-        if one < 0.04:
+        if one < 0.03:
             return self.random.choice(LISTED).split()
-        if one < 0.043:
+        if one < 0.033:
             return self.at_random()
         return self.broken()
 

@@ -177,6 +177,10 @@ def test_messages_have_a_bound(capsys, tmp_path):
         (f"plan --law {'a' * 300}.json --train-flops 1e20", f"cannot read {'a' * 300}.json: File name too long"),
         (f"{COST} --output-tokens 5e-324", "--output-tokens must be zero or of a size of at least 2.23e-308, got 4.9"),
         (f"{COST} --kv-heads 1e308 --head-dim 1e308", "the model does not fit: a replica needs inf GB"),
+        (
+            "plan --hardware h100-sxm --usd-per-hour 1 --queries 1 --output-tokens 1 --usd 5M --devices 1e308",
+            "the memory of a replica goes beyond the numbers there are: give fewer --devices",
+        ),
         (f"{COST} --serving-mbu 7", "--serving-mbu must be above 0 and at most 1, got 7"),
         (
             COST.replace("h100-sxm", "H100"),

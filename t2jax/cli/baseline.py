@@ -109,6 +109,8 @@ def _most_training(law: Quantity, limits: Limits) -> float:
     return 6.0 * best[0] * best[1] if best else 0.0
 
 
+# What is beyond the largest number is affordable, or not; what is no number is looked over.
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def sampled_with_the_rest(
     task: Quantity,
     law: Quantity,

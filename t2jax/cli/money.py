@@ -83,6 +83,8 @@ class PaidProblem(Problem):
         rate = 6e18 / run if run > 0 else math.inf
         if not 0 < rate < math.inf:
             raise UsageError("what a FLOP costs goes beyond the numbers there are: check --usd-per-hour and --overhead")
+        if not math.isfinite(life.serving.memory_available):
+            raise UsageError("the memory of a replica goes beyond the numbers there are: give fewer --devices")
         paid = _Paid(**vars(problem.demand), life=life, flops_per_usd=rate)
         problem = replace(problem, demand=paid)
         return cls(*(getattr(problem, field.name) for field in fields(Problem)), life=life)
