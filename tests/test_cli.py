@@ -532,8 +532,8 @@ def test_a_baseline_beyond_the_largest_number(capsys):
     """The k that would be affordable is infinite in float64: no warning, and the optimum all the same."""
     said = planned(capsys, "--law besiroglu2024 --G 2 --gamma 0.3 --total-flops 1e25 --queries 1e-300 --max-samples 9")
     assert said["optimum"]["samples"] == pytest.approx(9, rel=1e-6)
-    n, d = ray(1e25)
-    assert said["optimum"]["params"] == pytest.approx(n, rel=1e-2)
+    found = [said["optimum"][key] for key in ("params", "tokens")]
+    assert found == pytest.approx(ray(1e25), rel=1e-6)
     assert said["baselines"]["chinchilla"]["samples"] == pytest.approx(9, rel=1e-6)
 
 
@@ -631,6 +631,12 @@ def test_numbers_as_people_write_them():
 def test_no_command(capsys):
     assert main([]) == 2
     assert "plan, frontier, sweep, fit, cost, list" in capsys.readouterr().err
+    for words, message in (
+        ("plann --json", "no command is called 'plann': did you mean plan?"),
+        ("--total-flops 1e24", "no command is called '--total-flops': they are plan, frontier, sweep, fit, cost, list"),
+    ):
+        assert run(capsys, words, 2).err == f"t2jax: {message}\n"
+    assert "Train-to-Test" not in run(capsys, "--help").out
 
 
 def ended(*arguments, code=None):

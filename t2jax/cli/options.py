@@ -20,7 +20,7 @@ from t2jax.cli.scenario_options import Scenario, check_names, given
 from t2jax.cli.sweep_options import Frontier, Sweep
 from t2jax.cli.terminal import restyled
 from t2jax.planning.scenario import NUMBERS, as_option, contradiction, number_fault
-from t2jax.planning.usage import UsageError
+from t2jax.planning.usage import UsageError, meant
 
 __all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
@@ -95,7 +95,7 @@ _COMMANDS: dict[str, Any] = {"plan": Plan, "frontier": Frontier, "sweep": Sweep,
 
 
 def parse(argv: list[str]) -> Any:
-    """The command that was typed. Raises SystemExit as tyro does, once help or what is wrong is printed."""
+    """The command that was typed. Raises `UsageError`, or SystemExit as tyro does once help or a fault is printed."""
     for i, word in enumerate(argv):
         if len(word) > _LONGEST_WORD:
             raise UsageError(f"argument {i + 1} has {len(word):,} characters: at most {_LONGEST_WORD:,} are read")
@@ -115,11 +115,17 @@ _LONGEST_WORD = 4_096
 def _parsed(argv: list[str]) -> Any:
     if argv and argv[0] in _COMMANDS:
         return tyro.cli(_COMMANDS[argv[0]], prog=f"t2jax {argv[0]}", args=argv[1:])
+    names = ", ".join(_COMMANDS)
+    if not argv:
+        raise UsageError(f"no command: give one of {names}; for example\n  {_EXAMPLE}")
+    if argv[0] not in ("-h", "--help"):
+        near = meant(argv[0], _COMMANDS)
+        raise UsageError(f"no command is called {argv[0]!r}{near}{'' if near else ': they are ' + names}")
     subcommands: list[Any] = [
         Annotated[command, tyro.conf.subcommand(name, description=_in_short(command))]
         for name, command in _COMMANDS.items()
     ]
-    commands: Any = reduce(or_, subcommands)  # for help, or a command that there is not
+    commands: Any = reduce(or_, subcommands)  # for help
     return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
 
 
