@@ -123,10 +123,16 @@ class Quantity(eqx.Module):
 
     def provenances(self) -> tuple[Provenance, ...]:
         """Where the coefficients come from, for every part that says so."""
-        inner = (getattr(self, name) for name in self.__dataclass_fields__)
-        parts = [part for value in inner for part in (value if isinstance(value, tuple) else (value,))]
-        found = [p for part in parts for p in _provenances_of(part)]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(p for part in self._inner() for p in _provenances_of(part)))
+
+    def remarks(self, allocation: Any) -> tuple[str, ...]:
+        """What is worth knowing of the quantity, or of its parts, at a single allocation: a sentence each."""
+        every = (sentence for part in self._inner() if isinstance(part, Quantity) for sentence in part.remarks(allocation))
+        return tuple(dict.fromkeys(every))
+
+    def _inner(self) -> list[Any]:
+        fields = (getattr(self, name) for name in self.__dataclass_fields__)
+        return [part for value in fields for part in (value if isinstance(value, tuple) else (value,))]
 
     def log_value(self, log: Any) -> Float[Array, "..."]:
         """The natural logarithm of the quantity where the decision has these logarithms."""

@@ -4,10 +4,12 @@ Every law is a quantity, and for all of them log L is convex in (log N, log D).
 """
 
 import abc
+import math
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax import validate
@@ -16,8 +18,13 @@ from t2jax.display import Displayed, Grid
 from t2jax.equations import Equation, Say, law_parts
 from t2jax.powers import PowerTerm, log_of_sum
 from t2jax.provenance import Provenance
+from t2jax.report import human
 
 __all__ = ["Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "LossLaw", "Overtraining"]
+
+
+_EXHAUSTED = 1e-6
+"""The part of the floor by which the loss is above it when data count as exhausted."""
 
 
 class LossLaw(Displayed, Quantity):
@@ -208,12 +215,50 @@ class DataConstrained(LossLaw):
         inner = self.law.equation(say)
         return Equation("L(N, D)", inner.right.replace("/N", "/N′").replace("/D", "/D′"), inner.unit, effective)
 
+    @property
+    def floor(self) -> Float[Array, "..."]:
+        """The least loss there is with these unique tokens, nats: N′ and D′ at (1 + R_N*)·U_N and (1 + R_D*)·U_D."""
+        unique = jnp.log(self.unique_tokens)
+        most = self._enough(unique) + jnp.log1p(self.R_N), unique + jnp.log1p(self.R_D)
+        return self.law.loss(jnp.exp(most[0]), jnp.exp(most[1]))
+
+    def least_flops(self, within: float = 1e-3) -> float:
+        """The least training FLOPs, 6·N·D, whose loss is at most (1 + within) times the floor. For a single law.
+
+        On a grid of N, for each the D that reaches it; to a thousandth.
+        """
+        law, unique = self.law, float(self.unique_tokens)
+        E, A, B, alpha, beta, R_D, R_N = (
+            float(one) for one in (law.E, law.A, law.B, law.alpha, law.beta, self.R_D, self.R_N)
+        )
+        enough = math.exp(float(self._enough(jnp.log(self.unique_tokens))))
+        params = enough * np.geomspace(1.0, 1.0 + 40.0 * R_N, 4000)
+        effective = enough * (1.0 - R_N * np.expm1(-(params / enough - 1.0) / R_N))
+        left = float(self.floor) * (1.0 + within) - E - A / effective**alpha
+        with np.errstate(invalid="ignore", divide="ignore"):
+            repeats = -R_D * np.log1p(-((B / left) ** (1.0 / beta) / unique - 1.0) / R_D)
+        flops = 6.0 * params * unique * (1.0 + repeats)
+        return float(np.min(np.where((left > 0) & np.isfinite(flops), flops, np.inf)))
+
+    def remarks(self, allocation: Any) -> tuple[str, ...]:
+        """That the data are exhausted, and how little compute does as well, where more of it changes nothing."""
+        floor = float(self.floor)
+        if float(self(allocation)) > floor * (1.0 + _EXHAUSTED):
+            return ()
+        return (
+            f"the {human(float(self.unique_tokens))} unique tokens are exhausted: the loss is at its floor, {floor:.6g} "
+            f"nats, and {human(self.least_flops(), 2)} training FLOPs come within 0.1 % of it",
+        )
+
+    def _enough(self, log_unique: Array) -> Array:
+        """The logarithm of the size that these unique tokens suffice for: where 6ND = C has αA/N^α = βB/D^β."""
+        law = self.law
+        return (jnp.log(law.alpha * law.A) - jnp.log(law.beta * law.B) + law.beta * log_unique) / law.alpha
+
     def score(self, log: Any) -> Float[Array, "..."]:
         law = self.law
         unique = jnp.minimum(log.tokens, jnp.log(self.unique_tokens))
-        # On 6ND = C the optimum has αA/N^α = βB/D^β: solved for N it is the size these unique tokens suffice for.
-        optimal = (jnp.log(law.alpha * law.A) - jnp.log(law.beta * law.B) + law.beta * unique) / law.alpha
-        base = jnp.minimum(log.params, optimal)
+        base = jnp.minimum(log.params, self._enough(unique))
         effective = (_effective(log.params, base, self.R_N), _effective(log.tokens, unique, self.R_D))
         return law.score(eqx.tree_at(lambda a: (a.params, a.tokens), log, effective))
 

@@ -364,7 +364,7 @@ class Problem:
         return {"params": n, "tokens": d, **({"samples": k} if self.for_task else {}), "value": float(solution.value)}
 
     def notes(self, solution: Solution, optimum: dict[str, Any], prices: list[dict[str, Any]]) -> list[str]:
-        found = list(solution.extrapolations)
+        found = [*solution.remarks, *solution.extrapolations]
         found += filter(None, [same_named_file(name) for name in (self.plan.law, self.plan.task) if name])
         for source in self.task.provenances():
             if source.convention == "non-embedding":

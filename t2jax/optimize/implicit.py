@@ -195,10 +195,12 @@ def _solve_whole(
     return held, point
 
 
-def _in_turn(solve: Any, functions: Any, box: Box, first: Vector, others: Any, worst: Point, first_will_do: bool) -> Point:
+def _in_turn(
+    solve: Any, functions: Any, box: Box, first: Vector, others: Any, worst: Point, first_will_do: bool
+) -> Point:
     """The best from all starts, or from as many as it takes until one is solved and nothing better is in sight of it.
 
-    Others are looked for if need be. One after another: side by side they would be short rows that no vector unit likes.
+    Others are looked for if need be, one after another: side by side they would be short rows that no vector unit likes.
     """
     count = jax.eval_shape(others)[0].shape[0]
     starts = tuple(jnp.broadcast_to(a, (count,)) for a in first)

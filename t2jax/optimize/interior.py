@@ -34,7 +34,6 @@ Functions = Callable[[Vector], Vector]
 """x → (f, g_1, …, g_m)."""
 
 
-_TINY = 1e-30
 _DIRECT_STAGE, _BARRIER_STAGE, _LAST_STAGE = 0, 1, 2
 _SHARP_STEPS = 20  # of Newton's method on what binds, in the first and in the last stage each
 _BARRIER = 0.1  # slack times multiplier at the start, in units of the objective's size

@@ -8,7 +8,7 @@ ends for every strictly convex program (Murty 1974; Júdice and Pires 1994). A c
 told apart from one that binds, and no barrier's guess is trusted.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,8 @@ class Binds(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The program. A variable that is not `movable` has d = 0; `size` is that of the objective's slopes. `stiffness`: of
-    each constraint's spring, 1 as a rule."""
+    """The program. A variable that is not `movable` has d = 0; `size` is that of the objective's slopes; `stiffness` that
+    of each constraint's spring, 1 as a rule."""
 
     slopes: Vector
     hessian: Matrix
@@ -81,9 +81,11 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
     # What a step could not settle must not stretch the next one's springs without end.
     most = [_MOST * model.size / jnp.sqrt(one) for one in slopes_of_g]
     multipliers = [jnp.minimum(a, b) for a, b in zip(multipliers, most, strict=True)]
-    hessian, _ = hold(model.hessian, model.slopes, model.movable)
-    for i in range(n):  # where nothing bends the step is long, not endless
-        hessian[i][i] = hessian[i][i] + eps**0.75 * model.size
+    least_bend = eps**0.75 * model.size  # where nothing bends the step is long, not endless
+    hessian = [
+        [a + least_bend if i == j else a for j, a in enumerate(row)]
+        for i, row in enumerate(hold(model.hessian, model.slopes, model.movable)[0])
+    ]
     rows, springs, multipliers, hessian = once((rows, springs, multipliers, hessian))
 
     def solved(binds: Binds) -> tuple[Step, Binds]:
@@ -151,4 +153,3 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
     none = 0 * wrongs(wrong)
     pivot = _Pivot(step, wrong, none + 10**6, none + _PATIENCE, jnp.zeros((), jnp.int32))
     return jax.lax.while_loop(looking, change, pivot).step
-

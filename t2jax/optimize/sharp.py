@@ -18,7 +18,7 @@ from t2jax.optimize.quadratic import Binds
 
 __all__ = ["Box", "Record", "Sharp", "fresh", "sharpen", "slope_size", "with_what_matters"]
 
-_TINY = 1e-30
+_FLAT = 1e-20  # slopes of a logarithm below this change nothing that can be seen: data that are exhausted have such
 _LONGEST = 4.0  # a step's largest change of a logarithm
 
 
@@ -80,7 +80,7 @@ def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:
         jnp.where(f, jnp.maximum(jnp.abs(a), jnp.abs(row[i])), 0.0)
         for i, (f, a, row) in enumerate(zip(free, df, hessian, strict=True))
     ]
-    return largest([*curved, _TINY * jnp.ones_like(df[0])])
+    return largest([*curved, _FLAT * jnp.ones_like(df[0])])
 
 
 def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_only: Any) -> Sharp:
@@ -136,7 +136,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     enough = max(eps**0.8, 200 * eps)
     done = state.done | (going & (best.rank <= enough) & settled)
 
-    shorter = jnp.minimum(1.0, _LONGEST / jnp.maximum(length, _TINY))
+    shorter = _LONGEST / jnp.maximum(length, _LONGEST)
     whole = shorter >= 1.0
     moved = [jnp.clip(a + shorter * d, low, high) for a, d, low, high, _ in zip(x, step.move, *box, strict=True)]
     moved = tuple(
@@ -149,9 +149,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness)
 
 
-def kkt_residual(
-    box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector
-) -> tuple[Scalar, Scalar]:
+def kkt_residual(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
     """(largest violation of the KKT conditions, largest violation of the constraints).
 
     Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of

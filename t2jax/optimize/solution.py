@@ -47,7 +47,8 @@ class Solution(Displayed, eqx.Module):
     limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
     scales. violation: that of the constraints alone, where the search ended; infinite where they hold only as something
     grows without end. unlimited: for each number of the decision, does nothing limit what the objective gains from it?
-    steps: Newton steps taken. status, ok: how it ended. A failed lane of a batch is NaN, its neighbours whole.
+    steps: Newton steps taken. status, ok: how it ended. remarks: what the quantities say of a single solution, as that
+    data are exhausted. A failed lane of a batch is NaN, its neighbours whole.
     """
 
     allocation: Any
@@ -65,6 +66,7 @@ class Solution(Displayed, eqx.Module):
     constraint_labels: tuple[str, ...] = eqx.field(static=True)
     provenances: tuple[Provenance, ...] = eqx.field(static=True)
     maximised: bool = eqx.field(static=True)
+    remarks: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property
     def ok(self) -> Bool[Array, "..."]:
@@ -148,7 +150,7 @@ class Solution(Displayed, eqx.Module):
                 )
             ]
             parts.append(Grid([header, *table], header=True))
-        return [*parts, *(f"  note: {sentence}" for sentence in self.extrapolations)]
+        return [*parts, *(f"  note: {sentence}" for sentence in (*self.remarks, *self.extrapolations))]
 
 
 def _number(value: Any) -> str:

@@ -98,16 +98,17 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
     problem = Problem(quantity, constraints, implied, layout, maximise, whole)
     report = _run(problem, log_start)
     solved = report.pop("solved")
+    known = not _traced((solved, quantity, constraints)) and not solved.ndim and bool(solved)
+    quantities = (quantity, *(constraint.quantity for constraint in constraints))
     solution = Solution(
         **report,
         limits=tuple(c.limit for c in constraints),
         objective_label=quantity.label,
         objective_scale=quantity.scale,
         constraint_labels=tuple(c.label for c in constraints),
-        provenances=tuple(
-            dict.fromkeys(p for q in (quantity, *(c.quantity for c in constraints)) for p in q.provenances())
-        ),
+        provenances=tuple(dict.fromkeys(p for q in quantities for p in q.provenances())),
         maximised=maximise,
+        remarks=tuple(dict.fromkeys(r for q in quantities for r in q.remarks(report["allocation"]))) if known else (),
     )
     if throw and not _traced(solved) and not solved.ndim and not bool(solved):
         raise NoSolutionError(solution.reason, solution)

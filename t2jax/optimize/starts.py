@@ -59,8 +59,10 @@ def further(functions: Functions, box: Box, x: Vector, value: Scalar, violation:
     n, dtype = len(x), x[0].dtype
     eps = float(jnp.finfo(dtype).eps)
     ways = [(i, float(far)) for i in range(n) for far in (*range(-SIGHT, 0), *range(1, SIGHT_UP + 1))]
-    points = [jnp.stack([jnp.clip(a + far, box.lower[i], box.upper[i]) if i == j else a for j, far in ways])
-              for i, a in enumerate(x)]
+    points = [
+        jnp.stack([jnp.clip(a + far, box.lower[i], box.upper[i]) if i == j else a for j, far in ways])
+        for i, a in enumerate(x)
+    ]
     points = [jnp.where(free, a, b[None]) for a, b, free in zip(points, x, box.free, strict=True)]
     f, *g = jax.vmap(functions)(tuple(points))
     allowed = largest([jnp.zeros_like(f), *g]) <= jnp.maximum(violation, 100 * eps)
