@@ -154,7 +154,8 @@ def _from_the_barrier(box: Box, state: "_State", sharp: Sharp) -> Sharp:
     """Newton's method from where the barrier ended; the best point seen before stays."""
     matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
     binds = _binding(box, state)
-    return sharp._replace(x=state.x, multipliers=state.multipliers, binds=binds, matters=matters, steps=0 * sharp.steps)
+    begun = fresh(box, state.x, state.multipliers, binds, matters)
+    return begun._replace(best=sharp.best, done=sharp.done)
 
 
 def nothing(like: Scalar, variables: int, constraints: int) -> Point:

@@ -57,6 +57,7 @@ class Sharp(NamedTuple):
     steps: Scalar
     missed: Vector  # how far each constraint was violated before a whole step
     stiffness: Vector  # of each constraint's spring
+    priced: Scalar  # are the multipliers Newton's own?
 
 
 def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vector) -> Sharp:
@@ -65,7 +66,7 @@ def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vecto
     none = zero + jnp.inf
     record = Record(x, multipliers, binds, none, multipliers, x, none, none, none)
     ends, ones = (tuple(0.0 * a + b for a in multipliers) for b in (jnp.inf, 1.0))
-    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones)
+    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones, none < 0)
 
 
 def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
@@ -113,7 +114,10 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
         stiffness=stiffness,
     )
     at_lower, at_upper = (tuple(a & b for a, b in zip(flags, movable, strict=True)) for flags in state.binds[1:])
-    step = quadratic.minimise(model, state.multipliers, Binds(state.binds.active, at_lower, at_upper), going)
+    # A barrier's multipliers bend the Lagrangian rightly. As prices they are no start: where two constraints say the same,
+    # as both sides of an equality do, only their difference means anything, and each may be of any size.
+    prices = tuple(jnp.where(state.priced, a, 0.0) for a in state.multipliers)
+    step = quadratic.minimise(model, prices, Binds(state.binds.active, at_lower, at_upper), going)
     active, at_lower, at_upper = step.binds
     lam = step.multipliers
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(n))
@@ -146,7 +150,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
     missed = tuple(jnp.where(whole, one, jnp.inf) for one in g)
     steps = state.steps + going.astype(jnp.int32)
-    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness)
+    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness, state.priced | going)
 
 
 def kkt_residual(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
