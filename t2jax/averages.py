@@ -24,7 +24,8 @@ def stopped(x: Float[Array, "..."], k: Float[Array, "..."]) -> Float[Array, "...
     x in [0, 1], k ≥ 1 and real.
     """
     high = x > 0.5
-    low, top = jnp.where(high, 0.25, x), jnp.where(high, x, 1.0)
+    # Rounding may lift an average of probabilities above 1.
+    low, top = jnp.where(high, 0.25, x), jnp.where(high & (x <= 1.0), x, 1.0)
     slow = log1p_over(-low)  # −log(1 − x)/x
     # Near 1 a power of 1 − x, which is exact there, whose derivatives hold at x = 1.
     return jnp.where(high, (1.0 - (1.0 - top) ** k) / top, k * slow * expm1_over(-k * low * slow))

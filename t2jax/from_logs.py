@@ -23,7 +23,8 @@ def from_logs(fn: Callable[[Any], Any], logs: Any) -> Any:
     source, and of all these reshaped or stacked.
     """
     values = jax.tree.map(jnp.exp, logs)
-    closed = jax.make_jaxpr(fn)(values)
+    # A function of its own: JAX 0.10 compares those it has traced with `==`, which a module answers by its arrays.
+    closed = jax.make_jaxpr(lambda values: fn(values))(values)
     ((value, _),) = _evaluated(closed, list(zip(jax.tree.leaves(values), jax.tree.leaves(logs), strict=True)))
     return value
 

@@ -117,7 +117,7 @@ class BetaPassRate(eqx.Module):
         induction. The first sample stands apart so that the rest has no pole where a + b = 1.
         """
         a, b, k = jnp.broadcast_arrays(self.a, self.b, self.checked_samples(k))
-        per_a = log_failure_per_a(a - 1.0, b + 1.0, k - 1.0)
+        per_a = log_failure_per_a(a - 1.0, b + 1.0, k - 1.0, both=a + b)
         # (1 - exp(y)) / (a - 1) with y = (a - 1) per_a: the quotient is removed, not taken.
         return 1.0 - b * per_a * expm1_over((a - 1.0) * per_a)
 

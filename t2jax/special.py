@@ -47,12 +47,19 @@ def log_failure(a: Any, b: Any, k: Any) -> Float[Array, "..."]:
     return _log_failure(*_same(a, b, k))
 
 
-def log_failure_per_a(a: Any, b: Any, k: Any) -> Float[Array, "..."]:
+def log_failure_per_a(a: Any, b: Any, k: Any, both: Any) -> Float[Array, "..."]:
     """`log_failure(a, b, k) / a`, smooth through a = 0 (where it is digamma(b) - digamma(b + k)), also for a > -b.
 
-    Arguments as `log_failure`, with a of any sign. For differences that are divided by a small a.
+    Arguments as `log_failure`, with a of any sign; both: a + b > 0, of which rounding may leave nothing where a is near
+    -b. For differences that are divided by a small a.
     """
-    return log_failure_terms(*_same(a, b, k), per_a=True)
+    a, b, k, both = _same(a, b, k, both)
+    # log_failure(a, b, k) = log_failure(a, b + 1, k) - log(1 + a r), and 1 + a r = (b + k) both / (b (both + k)).
+    r = k / (b * (both + k))
+    small = a * r < -0.5  # then that sum has lost digits, or all
+    log_left = jnp.log(both) + jnp.log((b + k) / (b * (both + k)))
+    first = jnp.where(small, log_left / jnp.where(small, a, 1.0), r * log1p_over(a * jnp.where(small, 0.0, r)))
+    return log_failure_terms(a, b + 1.0, k, per_a=True) - first
 
 
 def expm1_over(y: Float[Array, "..."]) -> Float[Array, "..."]:

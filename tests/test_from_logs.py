@@ -1,6 +1,7 @@
 """Functions evaluated from logarithms: the same values and derivatives, with exponentials instead of powers."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,25 @@ def test_what_is_closed_over_keeps_its_derivative():
     exact = -float(LOGS["N"]) * 3.0 * np.exp(-0.3 * float(LOGS["N"]))
     assert float(jax.grad(value)(0.3)) == pytest.approx(exact, rel=1e-12)
     np.testing.assert_allclose(jax.vmap(value)(jnp.array([0.3, 0.5])), [value(0.3), value(0.5)], rtol=1e-14)
+
+
+def test_the_arrays_of_a_function_may_be_traced_where_it_is_asked_twice():
+    """JAX 0.10 compares functions that it has seen with `==`, which for a module compares arrays."""
+
+    def power(factor, a):
+        return factor * a.params
+
+    def solve(factor):
+        def step(_, x):
+            return sum(t2.quantity(partial(power, factor)).score(t2.Allocation(x, x, x)) for _ in range(3))
+
+        return jax.lax.fori_loop(0, 2, step, 1.0)
+
+    # x ← 3·(log factor + x), twice; both orders of derivative and batch.
+    exact = 3 * (np.log(2.0) + 3 * (np.log(2.0) + 1.0))
+    assert float(jax.jit(solve)(2.0)) == pytest.approx(exact, rel=1e-12)
+    assert float(jax.grad(solve)(2.0)) == pytest.approx(12 / 2.0, rel=1e-12)
+    np.testing.assert_allclose(jax.vmap(solve)(jnp.array([2.0, 2.0])), exact, rtol=1e-12)
 
 
 def test_a_function_may_look_at_numbers_that_are_known():

@@ -1,6 +1,7 @@
 """pass@k against exact rational arithmetic, direct sums and mpmath."""
 
 import json
+import os
 from fractions import Fraction
 from functools import partial
 from math import comb
@@ -242,6 +243,50 @@ def test_expected_samples_and_slopes_at_real_k_match_mpmath(dtype):
     # A slope in b that is far below S/b is a difference of large terms and is held to S/b.
     scale = np.abs(np.array(slopes, float)) + np.array(values, float)[:, None] / points
     assert np.max(np.abs(np.asarray(gradients) - np.array(slopes, float)) / scale) < slope_bar
+
+
+@BOTH
+def test_expected_samples_of_tasks_that_are_all_or_nothing(dtype):
+    """As a and b → 0 a task is solved by every sample or by none, the latter with probability b/(a + b)."""
+    a = np.array([1e-3, 1e-6, 3e-8, 1e-8, 1e-12, 1e-18]).astype(dtype)[:, None]
+    b, k = a * np.array([[0.01, 1.0, 3.0]]).astype(dtype), np.array([1.0, 2.0, 3.0, 1e6])
+    value = BetaPassRate(a[..., None], b[..., None]).expected_samples(k.astype(dtype))
+    with mp.workdps(60):
+        exact = [[[float(_closed_form(mp.mpf(x), mp.mpf(y), mp.mpf(n))) for n in k] for y in ys]
+                 for x, ys in zip(a[:, 0].tolist(), b.tolist(), strict=True)]  # fmt: skip
+    np.testing.assert_allclose(value, exact, rtol={np.float64: 1e-13, np.float32: 5e-6}[dtype])
+    share = b[-1].astype(float) / (a[-1].astype(float) + b[-1])
+    limit = 1 + (k - 1) * share[:, None]
+    np.testing.assert_allclose(exact[-1], limit, rtol=1e-12)
+
+
+@pytest.mark.slow
+@BOTH
+def test_expected_samples_of_any_beta(dtype):
+    """Shapes over thirty decades, beside a = 1 and a + b = 1: never NaN, in [1, k], and right."""
+    rng = np.random.default_rng(15)
+    n = 4000 * int(os.environ.get("T2JAX_TEST_SCALE", "1"))
+    shapes = np.where(rng.random((2, n)) < 0.5, 10.0 ** rng.uniform(-25, 3, (2, n)), 10.0 ** rng.uniform(-9, 1, (2, n)))
+    beside = rng.choice([-1, 1], n) * 10.0 ** rng.uniform(-7, -1, n)
+    one = rng.random(n)
+    a = np.where(one < 0.15, 1 + beside, np.where(one < 0.3, np.abs(1 + beside - shapes[1]) + 1e-9, shapes[0]))
+    b = shapes[1] * np.where(rng.random(n) < 0.3, 10.0 ** rng.uniform(0, 4, n), 1.0)
+    k = np.where(rng.random(n) < 0.2, rng.integers(1, 10, n), 10.0 ** rng.uniform(0, 9, n))
+    k = np.where(rng.random(n) < 0.1, 1 + 10.0 ** rng.uniform(-7, 0, n), k)
+    a, b, k = (np.asarray(one, dtype) for one in (a, b, k))
+    found = np.asarray(jax.jit(lambda a, b, k: BetaPassRate(a, b).expected_samples(k))(a, b, k))
+    slopes = jax.jit(jax.vmap(jax.grad(lambda z: BetaPassRate(z[0], z[1]).expected_samples(z[2]))))
+    # Where a + b is below 1e-15 a slope times its square leaves float32.
+    inside = a + b > 1e-15
+    assert np.all(np.isfinite(slopes(jnp.stack([a, b, k], -1)[inside])))
+    eps = np.finfo(dtype).eps
+    assert np.all(found >= 1)
+    assert np.all(found <= k * (1 + 50 * eps))
+    with mp.workdps(90):
+        off = mp.mpf(10) ** -45  # the closed form's poles are nowhere else
+        points = zip(a.tolist(), b.tolist(), k.tolist(), strict=True)
+        exact = [float(_closed_form(mp.mpf(x) + off, mp.mpf(y), mp.mpf(z))) for x, y, z in points]
+    np.testing.assert_allclose(found, exact, rtol={np.float64: 1e-12, np.float32: 1e-4}[dtype])
 
 
 def _moved_closed_form(corner, h, k, steps_a, steps_b):

@@ -56,6 +56,26 @@ def test_stopping_matches_high_precision_integrals(dtype):
     np.testing.assert_allclose(found, rows[:, 5:], rtol=bar)
 
 
+@BOTH
+def test_stopping_is_a_number_where_nearly_every_sample_is_right(dtype):
+    """c·p + s·(1 − p) of rounded p and 1 − p may exceed 1 where c = 1: no power of a negative number is taken."""
+    rng = np.random.default_rng(15)
+    n = 1000
+    a, b = (10.0 ** rng.uniform(-6, high, n) for high in (1.7, 6))
+    s = rng.choice([0.0, 1e-3, 0.5, 0.999], n)
+    k = 10.0 ** rng.uniform(0, 6, n)
+    samples, solved, false = np.moveaxis(
+        np.asarray(jax.jit(_stopped)(jnp.asarray([a, b, k, np.ones(n), s], dtype))), -1, 0
+    )
+    most = k * (1 + 1e-4)
+    for found, top in ((samples, most), (solved, 1 + 1e-4), (false, 1 + 1e-4)):
+        assert np.all((found >= 0) & (found <= top))
+    # With completeness 1 the answer is right with at least pass@1, and wrong only where the verifier errs.
+    assert np.all(solved + false <= 1 + 1e-4)
+    assert np.all(solved >= a / (a + b) * (1 - 1e-4))
+    assert np.all(false[s == 0] == 0)
+
+
 def _summed(a, b, k, c, s):
     """Σ_{j<k} E[(1 − β)^j], with 1 − β = (1 − s)·(1 − p) + (1 − c)·p expanded into Beta moments: all terms positive."""
     a, b, c, s = (mp.mpf(x) for x in (a, b, c, s))
