@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from t2jax.allocation import Curvature
+from t2jax.optimize.axes import varying_alike
 from t2jax.optimize.dense import Scalar, Vector, dot, gradients, largest, second_order
 from t2jax.optimize.interior import Point, nothing, solve
 from t2jax.optimize.kkt import linearised_kkt
@@ -48,7 +49,7 @@ def _restore(treedef: Any, static: Any, leaves: Any) -> tuple[Problem, Vector]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _optimum(search: Any, restore: Any, leaves: list[Any]) -> Optimum:
-    return in_pieces(lambda leaves: search(*restore(leaves)), leaves, LANES)
+    return in_pieces(lambda leaves: search(*restore(leaves)), varying_alike(leaves), LANES)
 
 
 @_optimum.defjvp
@@ -100,7 +101,7 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
     """One problem, without derivatives. Jitted, as a `vmap` asks for it alone and in pieces: it is traced but once."""
     functions = problem.functions()
     reach = partial(solve, curvature=problem.curvature, derivatives_of=derivatives_of)
-    lower, upper = problem.bounds()
+    start, lower, upper = varying_alike((tuple(start), *problem.bounds()))
     tiny = 100 * float(jnp.finfo(start[0].dtype).eps)
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
     free = [high - low > tiny for low, high in zip(lower, upper, strict=True)]
