@@ -11,6 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax import validate
@@ -26,6 +27,7 @@ __all__ = [
     "Curvature",
     "Quantity",
     "Scale",
+    "is_array",
     "is_number",
     "is_traced",
     "params",
@@ -341,6 +343,11 @@ def _provenances_of(part: Any) -> tuple[Provenance, ...]:
 def is_number(value: Any) -> bool:
     """A Python number, or an array of any shape."""
     return not isinstance(value, bool | str) and (isinstance(value, int | float) or hasattr(value, "dtype"))
+
+
+def is_array(value: Any) -> bool:
+    """An array of JAX or NumPy, traced or not, or one number of NumPy's."""
+    return isinstance(value, jax.Array | np.ndarray | np.generic)
 
 
 def is_traced(value: Any) -> bool:

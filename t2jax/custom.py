@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from t2jax.allocation import Curvature, Quantity, Scale, is_number, is_traced
+from t2jax.allocation import Curvature, Quantity, Scale, is_array, is_number, is_traced
 from t2jax.from_logs import from_logs
+from t2jax.traced import Program, Traced
 
 __all__ = ["Custom", "quantity"]
 
@@ -34,6 +35,24 @@ class Custom(Quantity):
         if not is_number(value):
             raise TypeError(f"{self.name} must return a positive number for an allocation, got {value!r}")
         return jnp.asarray(value, dtype=float) if isinstance(value, int | float) else jnp.asarray(value)
+
+    def traced(self, decision: Any, dtype: Any) -> Quantity:
+        """The same quantity by the program that it traces to, which other functions may share.
+
+        decision: the treedef of an allocation and the shapes of its leaves, which, as all floating arrays, are of
+        this dtype. The quantity itself where its program depends on more: on a mesh, or on traced values.
+        """
+        arrays, rest = eqx.partition(self.fn, is_array)
+        arrays, treedef = jax.tree.flatten(arrays)
+        kinds = tuple((jnp.shape(a), dtype if jnp.issubdtype(a.dtype, jnp.floating) else a.dtype) for a in arrays)
+        mesh = jax.sharding.get_abstract_mesh()
+        if mesh.manual_axes or mesh.explicit_axes:
+            return self
+        static, structure = jax.tree.flatten(rest)
+        found = _program(tuple(static), structure, treedef, kinds, decision, dtype, self.name, mesh)
+        if found is None:
+            return self
+        return Traced(*found, tuple(arrays), self.scale, self.curvature)
 
     @property
     def scale(self) -> Scale:
@@ -78,6 +97,25 @@ def quantity(
     if isinstance(fn, functools.partial):
         fn = jax.tree_util.Partial(fn.func, *fn.args, **fn.keywords)
     return Custom(fn, "quantity" if called == "<lambda>" else called, convex, probability)
+
+
+@functools.lru_cache(maxsize=64)  # a function is traced once, unless many others came since
+def _program(
+    static: Any, structure: Any, treedef: Any, kinds: Any, decision: Any, dtype: Any, name: str, mesh: Any
+) -> tuple[Program, tuple[Any, ...]] | None:
+    """The program of a function and the constants that are arguments of it; None where it is not one number."""
+
+    def value(arrays: Any, decision: Any) -> Array:
+        fn = eqx.combine(jax.tree.unflatten(treedef, arrays), jax.tree.unflatten(structure, static))
+        return Custom(fn, name, convex=False, probability=False)._value(decision)
+
+    arrays = [jax.ShapeDtypeStruct(*kind) for kind in kinds]
+    allocation = jax.tree.unflatten(decision[0], [jax.ShapeDtypeStruct(shape, dtype) for shape in decision[1]])
+    closed = jax.make_jaxpr(value)(arrays, allocation)
+    if closed.out_avals[0].shape or any(is_traced(one) for one in closed.consts):
+        return None
+    lifted = [i for i, one in enumerate(closed.consts) if getattr(one, "dtype", None) == dtype]
+    return Program(closed, lifted), tuple(closed.consts[i] for i in lifted)
 
 
 def _closed_over(fn: Any, seen: tuple[Any, ...] = ()) -> bool:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-__all__ = ["from_logs"]
+__all__ = ["evaluated", "from_logs"]
 
 
 def from_logs(fn: Callable[[Any], Any], logs: Any) -> Any:
@@ -25,7 +25,8 @@ def from_logs(fn: Callable[[Any], Any], logs: Any) -> Any:
     values = jax.tree.map(jnp.exp, logs)
     # A function of its own: JAX 0.10 compares those it has traced with `==`, which a module answers by its arrays.
     closed = jax.make_jaxpr(lambda values: fn(values))(values)
-    ((value, _),) = _evaluated(closed, list(zip(jax.tree.leaves(values), jax.tree.leaves(logs), strict=True)))
+    known = list(zip(jax.tree.leaves(values), jax.tree.leaves(logs), strict=True))
+    ((value, _),) = evaluated(closed.jaxpr, closed.consts, known)
     return value
 
 
@@ -37,9 +38,9 @@ _SHAPING = {"broadcast_in_dim", "concatenate", "convert_element_type", "copy", "
 _SHAPING |= {"squeeze", "stack", "transpose"}
 
 
-def _evaluated(closed: Any, arguments: Sequence[_Known]) -> list[_Known]:
-    jaxpr = closed.jaxpr
-    known: dict[Any, _Known] = dict(zip(jaxpr.constvars, ((a, None) for a in closed.consts), strict=True))
+def evaluated(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[_Known]) -> list[_Known]:
+    """What a traced function returns: each of its values, and its logarithm where that is known."""
+    known: dict[Any, _Known] = dict(zip(jaxpr.constvars, ((a, None) for a in constants), strict=True))
     known |= dict(zip(jaxpr.invars, arguments, strict=True))
 
     def read(atom: Any) -> _Known:
@@ -60,7 +61,7 @@ def _applied(equation: Any, operands: Sequence[_Known]) -> list[_Known]:
     primitive, params = equation.primitive, equation.params
     values, logs = [value for value, _ in operands], [log for _, log in operands]
     if primitive.name in ("jit", "pjit"):
-        return _evaluated(params["jaxpr"], operands)
+        return evaluated(params["jaxpr"].jaxpr, params["jaxpr"].consts, operands)
 
     def usual() -> Any:
         return primitive.bind(*values, **primitive.get_bind_params(params))

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax import validate
-from t2jax.allocation import Allocation, Constraint, Quantity, Scale
+from t2jax.allocation import Allocation, Constraint, Quantity, Scale, is_array
+from t2jax.custom import Custom
 from t2jax.fusion import IN_A_HURRY, once
 from t2jax.optimize.dense import Vector, largest, second_order, second_order_by_differences
 from t2jax.optimize.implicit import find
@@ -133,20 +134,33 @@ def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
 
     Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
     """
+    arrays = _arrays((problem, log_start))
+    hurried = _has_values(arrays) and jax.default_backend() == "cpu"
+    problem, users = _with_programs(problem, _widest(arrays))
     leaves, treedef = jax.tree.flatten((problem, log_start))
-    hurried = _has_values([leaf for leaf in leaves if _is_array(leaf)]) and jax.default_backend() == "cpu"
     if not hurried:  # what runs often need not carry terms that are not there
         leaves = [_ZERO if _is_zero(leaf) else leaf for leaf in leaves]
-    arrays = [leaf for leaf in leaves if _is_array(leaf)]
-    static = tuple(_ARRAY if _is_array(leaf) else leaf for leaf in leaves)
-    return (_compiled_in_a_hurry if hurried else _compiled)((static, treedef), arrays)
+    static = tuple(_ARRAY if is_array(leaf) else leaf for leaf in leaves), treedef
+    compiled = _compiled_for_users(static, hurried) if users else _compiled[hurried]
+    return compiled(static, _arrays(leaves))
 
 
-def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_order) -> dict[str, Any]:
+def _with_programs(problem: Problem, dtype: Any) -> tuple[Problem, bool]:
+    """The problem with users' functions by the programs that they trace to, and whether there are any."""
+    leaves, treedef = jax.tree.flatten(problem, is_leaf=lambda one: isinstance(one, Custom))
+    if not any(isinstance(one, Custom) for one in leaves):
+        return problem, False
+    decision = problem.layout.treedef, problem.layout.shapes
+    leaves = [one.traced(decision, dtype) if isinstance(one, Custom) else one for one in leaves]
+    return jax.tree.unflatten(treedef, leaves), True
+
+
+def _solve_and_report(hurried: bool, static: Any, arrays: Any) -> dict[str, Any]:
     leaves, treedef = static
-    dtype = jnp.dtype("float64" if any(a.dtype == jnp.float64 for a in arrays) else "float32")
+    dtype = _widest(arrays)
     arrays = [a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a for a in arrays]
     known = [np.zeros((), dtype)[()] if leaf is _ZERO else leaf for leaf in leaves]
+    derivatives_of = second_order_by_differences if hurried else second_order
 
     def solved(arrays: list[Any]) -> dict[str, Any]:
         rest = iter(arrays)
@@ -156,16 +170,26 @@ def _solve_and_report(static: Any, arrays: Any, derivatives_of: Any = second_ord
     return in_cache(solved, arrays, LANES)
 
 
+def _jitted(hurried: bool) -> Any:
+    """A compiler of its own, which keeps what it compiled as long as it lives."""
+    options = IN_A_HURRY if hurried else None
+    return jax.jit(functools.partial(_solve_and_report, hurried), static_argnums=0, compiler_options=options)
+
+
+_compiled = {hurried: _jitted(hurried) for hurried in (False, True)}
+
+PROGRAMS = 16
+"""How many problems with functions of users' own stay compiled, 10 to 20 MB each: the last ones used."""
+
+
+@functools.lru_cache(maxsize=PROGRAMS)
+def _compiled_for_users(static: Any, hurried: bool) -> Any:
+    return _jitted(hurried)
+
+
 LANES = {"cpu": 4096}
 """Lanes computed together, by backend: what is between two kernels then stays in a CPU's cache. Searches that take many
 kernels have smaller pieces of their own."""
-
-_compiled = jax.jit(_solve_and_report, static_argnums=0)
-_compiled_in_a_hurry = jax.jit(
-    functools.partial(_solve_and_report, derivatives_of=second_order_by_differences),
-    static_argnums=0,
-    compiler_options=IN_A_HURRY,
-)
 
 
 def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
@@ -250,13 +274,18 @@ _ARRAY, _ZERO = object(), object()
 """Stand for a leaf: an array, and a number known to be 0, which is a NumPy scalar where the problem is solved."""
 
 
+def _arrays(tree: Any) -> list[Any]:
+    return [leaf for leaf in jax.tree.leaves(tree) if is_array(leaf)]
+
+
+def _widest(arrays: list[Any]) -> Any:
+    """float64 if any of them is: float64 budgets over float32 coefficients are float64."""
+    return jnp.dtype("float64" if any(a.dtype == jnp.float64 for a in arrays) else "float32")
+
+
 def _is_zero(leaf: Any) -> bool:
-    known = _is_array(leaf) and not isinstance(leaf, jax.core.Tracer)
+    known = is_array(leaf) and not isinstance(leaf, jax.core.Tracer)
     return known and not leaf.ndim and eqx.is_inexact_array_like(leaf) and not np.asarray(leaf)
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
 
 
 def _traced(tree: Any) -> bool:
