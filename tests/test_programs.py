@@ -104,6 +104,13 @@ def test_what_is_not_one_number_is_refused_as_before():
         params(t2.quantity(lambda a: jnp.stack([a.params, a.tokens]), name="own"))
 
 
+@pytest.mark.parametrize("cost", [t2.TrainingFLOPs(), with_number(6.0)])
+def test_known_numbers_inside_a_users_program(cost):
+    """Nothing is traced but the program around it, which options of its own would not fit into."""
+    inside = jax.jit(lambda x: x * params(cost))
+    assert float(inside(2.0)) == pytest.approx(2 * float(params(cost)), rel=1e-7)
+
+
 @pytest.mark.slow
 def test_what_is_not_used_is_let_go(monkeypatch):
     """Of six programs two stay where two may, and none after JAX is asked to forget."""

@@ -70,9 +70,12 @@ def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vecto
 
 
 def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
-    """The flags of variables that anything depends on, by the gradients in these rows or by what was known."""
+    """The flags of variables that anything depends on, by the gradients in these rows or by what was known.
+
+    A gradient that is not a number, as where float32 ends, says nothing.
+    """
     steepest = [largest([jnp.abs(one) for one in column]) for column in zip(*rows, strict=True)]
-    return tuple(a | (b != 0.0) for a, b in zip(known, steepest, strict=True))
+    return tuple(a | (b > 0.0) for a, b in zip(known, steepest, strict=True))
 
 
 def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:

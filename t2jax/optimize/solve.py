@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax import validate
-from t2jax.allocation import Allocation, Constraint, Quantity, Scale, is_array
+from t2jax.allocation import Allocation, Constraint, Quantity, Scale, is_array, is_traced
 from t2jax.custom import Custom
 from t2jax.fusion import IN_A_HURRY, once
 from t2jax.optimize.dense import Vector, largest, second_order, second_order_by_differences
@@ -135,7 +135,7 @@ def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
     Inside a user's `jit`, or under `vmap`, XLA's usual effort is worth its time.
     """
     arrays = _arrays((problem, log_start))
-    hurried = _has_values(arrays) and jax.default_backend() == "cpu"
+    hurried = _has_values(arrays) and jax.default_backend() == "cpu" and not _within_a_program()
     problem, users = _with_programs(problem, _widest(arrays))
     leaves, treedef = jax.tree.flatten((problem, log_start))
     if not hurried:  # what runs often need not carry terms that are not there
@@ -238,7 +238,11 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
     code = jnp.where(found.residual <= limit, jnp.zeros_like(f), 1.0)
     code = jnp.where(largest(found.unbounded) > 0, 2.0, code)
     code = jnp.where(found.violation > limit, 3.0, code)
-    code = once(jnp.where(finite, code, 4.0))
+    code = jnp.where(finite, code, 4.0)
+    # All is solved in logarithms: a value or a price may yet be beyond the precision's numbers.
+    for one in (value, *prices):
+        code = jnp.where((code == 0.0) & ~jnp.isfinite(one), 4.0, code)
+    code = once(code)
     status = outcomes[0]
     for i, one in enumerate(outcomes):
         status = Status.where(code == i, one, status)
@@ -290,6 +294,11 @@ def _is_zero(leaf: Any) -> bool:
 
 def _traced(tree: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def _within_a_program() -> bool:
+    """Is a user's function being compiled? Then even what is computed from known numbers is part of it."""
+    return is_traced(jax.lax.neg(np.float32(1.0)))
 
 
 def _has_values(tree: Any) -> bool:
