@@ -129,7 +129,9 @@ class Quantity(eqx.Module):
 
     def remarks(self, allocation: Any) -> tuple[str, ...]:
         """What is worth knowing of the quantity, or of its parts, at a single allocation: a sentence each."""
-        every = (sentence for part in self._inner() if isinstance(part, Quantity) for sentence in part.remarks(allocation))
+        every = (
+            sentence for part in self._inner() if isinstance(part, Quantity) for sentence in part.remarks(allocation)
+        )
         return tuple(dict.fromkeys(every))
 
     def _inner(self) -> list[Any]:

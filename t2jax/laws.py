@@ -246,8 +246,8 @@ class DataConstrained(LossLaw):
         if float(self(allocation)) > floor * (1.0 + _EXHAUSTED):
             return ()
         return (
-            f"the {human(float(self.unique_tokens))} unique tokens are exhausted: the loss is at its floor, {floor:.6g} "
-            f"nats, and {human(self.least_flops(), 2)} training FLOPs come within 0.1 % of it",
+            f"the {human(float(self.unique_tokens))} unique tokens are exhausted: the loss is at its floor, "
+            f"{floor:.6g} nats, and {human(self.least_flops(), 2)} training FLOPs come within 0.1 % of it",
         )
 
     def _enough(self, log_unique: Array) -> Array:

@@ -517,17 +517,20 @@ def test_batches_never_raise():
 
 LAW, TRAIN = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658), t2.TrainingFLOPs()
 TASK = t2.T2Loss(LAW, 1.0, 0.3)
-UNBOUNDED = "unbounded: nothing limits the allocation; add a budget or a bound"
+UNBOUNDED = "unbounded: nothing limits {}; add a budget or a bound".format
 INFEASIBLE = "infeasible: no allocation satisfies all constraints"
 
 
 @pytest.mark.parametrize(
     ("quantity", "constraints", "message"),
     [
-        (LAW, [], UNBOUNDED),
-        (LAW, [t2.params <= 1e9], UNBOUNDED),  # nothing limits D
-        (TASK, [TRAIN <= 1e20], UNBOUNDED),  # nothing limits k
-        (TRAIN, [], UNBOUNDED),  # nothing keeps N above 0
+        (LAW, [], UNBOUNDED("params, tokens")),
+        (LAW, [t2.params <= 1e9], UNBOUNDED("tokens")),
+        (TASK, [TRAIN <= 1e20], UNBOUNDED("samples")),
+        (TRAIN, [], UNBOUNDED("params, tokens")),  # nothing keeps them above 0
+        (t2.tokens, [TRAIN <= 1e20], UNBOUNDED("tokens")),
+        (t2.InferenceFLOPs(), [LAW <= 1.8172], INFEASIBLE),  # E itself: only without end
+        (TRAIN, [LAW <= 1.8172], INFEASIBLE),
         (LAW, [t2.params <= 1e9, t2.params >= 1e10, t2.tokens <= 1e9], INFEASIBLE),
         (LAW, [TRAIN <= 1e20, t2.params >= 1e11, t2.tokens >= 1e11], INFEASIBLE),
         (TRAIN, [LAW <= 1.7], INFEASIBLE),  # below E

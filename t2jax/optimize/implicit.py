@@ -201,7 +201,8 @@ def _in_turn(
 ) -> Point:
     """The best from all starts, or from as many as it takes until one is solved and nothing better is in sight of it.
 
-    Others are looked for if need be, one after another: side by side they would be short rows that no vector unit likes.
+    Others are looked for if need be, one after another: side by side they would be short rows, which no vector unit
+    likes.
     """
     count = jax.eval_shape(others)[0].shape[0]
     starts = tuple(jnp.broadcast_to(a, (count,)) for a in first)

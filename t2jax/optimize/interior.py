@@ -154,7 +154,8 @@ def _from_the_barrier(box: Box, state: "_State", sharp: Sharp) -> Sharp:
     """Newton's method from where the barrier ended; the best point seen before stays."""
     matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
     binds = _binding(box, state)
-    begun = fresh(box, state.x, state.multipliers, binds, matters)
+    x = tuple(jnp.clip(a, low, high) for a, low, high, _ in zip(state.x, *box, strict=True))  # but for its rounding
+    begun = fresh(box, x, state.multipliers, binds, matters)
     return begun._replace(best=sharp.best, done=sharp.done)
 
 

@@ -35,8 +35,10 @@ class Binds(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The program. A variable that is not `movable` has d = 0; `size` is that of the objective's slopes; `stiffness` that
-    of each constraint's spring, 1 as a rule."""
+    """The program. A variable that is not `movable` has d = 0.
+
+    size: of the objective's slopes. stiffness: of each constraint's spring, 1 as a rule.
+    """
 
     slopes: Vector
     hessian: Matrix
@@ -73,7 +75,7 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
     max(0, λ + σ·(g + dg·d)). With right λ that is exact, what is missing shrinks by 1/σ a step, and a program whose
     constraints depend on each other, or contradict each other, has one solution like any other.
     """
-    n, m = len(model.slopes), len(model.g)
+    n = len(model.slopes)
     eps = float(jnp.finfo(model.size.dtype).eps)
     rows = [[jnp.where(f, a, 0.0) for a, f in zip(row, model.movable, strict=True)] for row in model.rows]
     slopes_of_g = [jnp.maximum(dot(row, row), _TINY) for row in rows]

@@ -140,10 +140,10 @@ def solve_separable(problem: Problem, form: Separable) -> Optimum:
         for a, low, top in zip(wanted, lower, at_upper, strict=True)
     ]
     crossed = largest([low - high for low, high in zip(lower, upper, strict=True)])
-    far = [
-        one * matters[i] * ((jnp.abs(x[i]) > FAR - 3.0) & (jnp.where(x[i] > 0, upper[i], -lower[i]) == FAR))
-        for i in range(n)
+    ends = [
+        (jnp.abs(a) > FAR - 3.0) & (jnp.where(a > 0, b, -c) == FAR) for a, b, c in zip(x, upper, lower, strict=True)
     ]
+    far = [jnp.where(end, float(m) * one, zero) for end, m in zip(ends, matters, strict=True)]
     return Optimum(
         x=tuple(x),
         multipliers=(price,),

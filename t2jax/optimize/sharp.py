@@ -94,7 +94,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     `going`, nothing that is used later changes.
     """
     x = state.x
-    n, m = len(x), len(state.multipliers)
+    n = len(x)
     (f, *g), (df, *dg), hessian = derivatives
     eps = float(jnp.finfo(f.dtype).eps)
     matters = with_what_matters(state.matters, [df, *dg])
@@ -117,8 +117,8 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
         stiffness=stiffness,
     )
     at_lower, at_upper = (tuple(a & b for a, b in zip(flags, movable, strict=True)) for flags in state.binds[1:])
-    # A barrier's multipliers bend the Lagrangian rightly. As prices they are no start: where two constraints say the same,
-    # as both sides of an equality do, only their difference means anything, and each may be of any size.
+    # A barrier's multipliers bend the Lagrangian rightly. As prices they are no start: where two constraints say the
+    # same, as both sides of an equality do, only their difference means anything, and each may be of any size.
     prices = tuple(jnp.where(state.priced, a, 0.0) for a in state.multipliers)
     step = quadratic.minimise(model, prices, Binds(state.binds.active, at_lower, at_upper), going)
     active, at_lower, at_upper = step.binds
