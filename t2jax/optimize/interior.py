@@ -36,6 +36,7 @@ Functions = Callable[[Vector], Vector]
 
 _DIRECT_STAGE, _BARRIER_STAGE, _LAST_STAGE = 0, 1, 2
 _SHARP_STEPS = 20  # of Newton's method on what binds, in the first and in the last stage each
+_MOST = 1e4  # the largest multiplier that bends a first step of Newton's, in units of the objective's size
 _BARRIER = 0.1  # slack times multiplier at the start, in units of the objective's size
 
 
@@ -155,7 +156,9 @@ def _from_the_barrier(box: Box, state: "_State", sharp: Sharp) -> Sharp:
     matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
     binds = _binding(box, state)
     x = tuple(jnp.clip(a, low, high) for a, low, high, _ in zip(state.x, *box, strict=True))  # but for its rounding
-    begun = fresh(box, x, state.multipliers, binds, matters)
+    # Those of constraints that leave no room have no end, and then the size, a curvature, has none.
+    multipliers = tuple(jnp.minimum(a, _MOST * jnp.minimum(state.size, 1.0)) for a in state.multipliers)
+    begun = fresh(box, x, multipliers, binds, matters)
     return begun._replace(best=sharp.best, done=sharp.done)
 
 

@@ -19,6 +19,10 @@ from t2jax.optimize.quadratic import Binds
 __all__ = ["Box", "Record", "Sharp", "fresh", "sharpen", "slope_size", "with_what_matters"]
 
 _FLAT = 1e-20  # slopes of a logarithm below this change nothing that can be seen: data that are exhausted have such
+_FIRST_STEPS, _USUAL = (
+    3,
+    10.0,
+)  # in which no price is larger than this, where the slopes of objective and constraint are
 _LONGEST = 4.0  # a step's largest change of a logarithm
 
 
@@ -57,7 +61,6 @@ class Sharp(NamedTuple):
     steps: Scalar
     missed: Vector  # how far each constraint was violated before a whole step
     stiffness: Vector  # of each constraint's spring
-    priced: Scalar  # are the multipliers Newton's own?
 
 
 def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vector) -> Sharp:
@@ -66,7 +69,7 @@ def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vecto
     none = zero + jnp.inf
     record = Record(x, multipliers, binds, none, multipliers, x, none, none, none)
     ends, ones = (tuple(0.0 * a + b for a in multipliers) for b in (jnp.inf, 1.0))
-    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones, none < 0)
+    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones)
 
 
 def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
@@ -102,7 +105,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     size = slope_size(movable, df, hessian)
     # Where bounds hold all that could help, a constraint's price must first grow to theirs, however little is missing.
     stiffness = tuple(
-        jnp.where(one > jnp.maximum(200 * eps, 0.25 * before), eps**-0.2 * stiff, 1.0)
+        jnp.where(one > jnp.maximum(200 * eps, 0.25 * before), jnp.minimum(eps**-0.2 * stiff, eps**-0.6), 1.0)
         for one, before, stiff in zip(g, state.missed, state.stiffness, strict=True)
     )
     model = quadratic.Model(
@@ -119,12 +122,20 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     at_lower, at_upper = (tuple(a & b for a, b in zip(flags, movable, strict=True)) for flags in state.binds[1:])
     # A barrier's multipliers bend the Lagrangian rightly. As prices they are no start: where two constraints say the
     # same, as both sides of an equality do, only their difference means anything, and each may be of any size.
-    prices = tuple(jnp.where(state.priced, a, 0.0) for a in state.multipliers)
+    # Nor are those of first steps from afar, whose constraints are missed by much.
+    usual = [_USUAL * size / jnp.maximum(largest([jnp.abs(a) for a in row]), 1e-30) for row in dg]
+    prices = tuple(
+        jnp.where(state.steps == 0, 0.0, jnp.where(state.steps < _FIRST_STEPS, jnp.minimum(a, most), a))
+        for a, most in zip(state.multipliers, usual, strict=True)
+    )
     step = quadratic.minimise(model, prices, Binds(state.binds.active, at_lower, at_upper), going)
     active, at_lower, at_upper = step.binds
     lam = step.multipliers
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(n))
     residual, violation = kkt_residual(box, size, x, lam, g, slopes)
+    # Prices that cancel leave the rounding of their parts.
+    pulls = largest([0.0 * f, *(a * largest([jnp.abs(b) for b in row]) for a, row in zip(lam, dg, strict=True))])
+    residual = jnp.maximum(residual, eps * pulls / largest([_FLAT + 0.0 * f, *(jnp.abs(a) for a in df)]))
 
     # What binds must bind here, not only where the step leads: derivatives take the optimum's word for it.
     apart = [jnp.where(a, jnp.abs(one), 0.0) for a, one in zip(active, g, strict=True)]
@@ -153,7 +164,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
     missed = tuple(jnp.where(whole, one, jnp.inf) for one in g)
     steps = state.steps + going.astype(jnp.int32)
-    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness, state.priced | going)
+    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness)
 
 
 def kkt_residual(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
