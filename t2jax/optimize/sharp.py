@@ -61,6 +61,7 @@ class Sharp(NamedTuple):
     steps: Scalar
     missed: Vector  # how far each constraint was violated before a whole step
     stiffness: Vector  # of each constraint's spring
+    length: Scalar  # of the last step
 
 
 def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vector) -> Sharp:
@@ -69,7 +70,7 @@ def fresh(box: Box, x: Vector, multipliers: Vector, binds: Binds, matters: Vecto
     none = zero + jnp.inf
     record = Record(x, multipliers, binds, none, multipliers, x, none, none, none)
     ends, ones = (tuple(0.0 * a + b for a in multipliers) for b in (jnp.inf, 1.0))
-    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones)
+    return Sharp(x, multipliers, binds, matters, record, none < 0, zero.astype(jnp.int32), ends, ones, none)
 
 
 def with_what_matters(known: Vector, rows: Sequence[Vector]) -> Vector:
@@ -102,7 +103,10 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     eps = float(jnp.finfo(f.dtype).eps)
     matters = with_what_matters(state.matters, [df, *dg])
     movable = [a & b for a, b in zip(box.free, matters, strict=True)]
-    size = slope_size(movable, df, hessian)
+    steep = largest([_FLAT + 0.0 * f, *(jnp.where(b, jnp.abs(a), 0.0) for a, b in zip(df, movable, strict=True))])
+    # Prices out of all proportion, as after steps from afar, bend the Lagrangian beyond what may be measured by it.
+    bent = largest([0.0 * f, *_pulls(state.multipliers, dg)]) <= 1e3 * steep
+    size = jnp.where(bent, slope_size(movable, df, hessian), steep)
     # Where bounds hold all that could help, a constraint's price must first grow to theirs, however little is missing.
     stiffness = tuple(
         jnp.where(one > jnp.maximum(200 * eps, 0.25 * before), jnp.minimum(eps**-0.2 * stiff, eps**-0.6), 1.0)
@@ -132,10 +136,9 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     active, at_lower, at_upper = step.binds
     lam = step.multipliers
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(n))
-    residual, violation = kkt_residual(box, size, x, lam, g, slopes)
+    residual, violation = kkt_residual(box, size, x, lam, g, dg, slopes)
     # Prices that cancel leave the rounding of their parts.
-    pulls = largest([0.0 * f, *(a * largest([jnp.abs(b) for b in row]) for a, row in zip(lam, dg, strict=True))])
-    residual = jnp.maximum(residual, eps * pulls / largest([_FLAT + 0.0 * f, *(jnp.abs(a) for a in df)]))
+    residual = jnp.maximum(residual, eps * largest([0.0 * f, *_pulls(lam, dg)]) / steep)
 
     # What binds must bind here, not only where the step leads: derivatives take the optimum's word for it.
     apart = [jnp.where(a, jnp.abs(one), 0.0) for a, one in zip(active, g, strict=True)]
@@ -143,42 +146,64 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     apart += [jnp.where(a, high, 0.0) for a, high in zip(at_upper, model.upper, strict=True)]
     rank = largest([residual, *apart])
     rank = jnp.where(minima_only & ~step.definite, jnp.inf, rank)
-    here = Record(x, lam, step.binds, f, tuple(g), slopes, residual, violation, rank)
+    length = largest([jnp.abs(a) for a in step.move])
+    shorter = _LONGEST / jnp.maximum(length, _LONGEST)
+    moved = [jnp.clip(a + shorter * d, low, high) for a, d, low, high, _ in zip(x, step.move, *box, strict=True)]
+    moved = tuple(
+        jnp.where((shorter >= 1.0) & a, low, jnp.where((shorter >= 1.0) & b, high, one))
+        for a, b, low, high, one in zip(at_lower, at_upper, box.lower, box.upper, moved, strict=True)
+    )
+    # A last step so small that its square is nothing is taken with the point.
+    last = [jnp.where(length <= eps**0.64, a - b, 0.0) for a, b in zip(moved, x, strict=True)]
+    here = Record(
+        x=tuple(a + b for a, b in zip(x, last, strict=True)),
+        multipliers=lam,
+        binds=step.binds,
+        value=f + dot(df, last),
+        violations=tuple(one + dot(row, last) for one, row in zip(g, dg, strict=True)),
+        slopes=tuple(slopes[i] + dot(hessian[i], last) for i in range(n)),
+        residual=residual,
+        violation=violation,
+        rank=rank,
+    )
     better = going & (once(rank) <= state.best.rank)
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), here, state.best)
 
-    length = largest([jnp.abs(a) for a in step.move])
     # Residuals are relative to the largest curvature: where another is small, the point may still move. Once it is as
     # good as rounding allows, it may do so for ever.
-    settled = (length <= eps**0.64) | (rank > 0.25 * state.best.rank)
+    settled = (length <= eps**0.64) | ((rank > 0.25 * state.best.rank) & (length > 0.5 * state.length))
     enough = max(eps**0.8, 200 * eps)
     done = state.done | (going & (best.rank <= enough) & settled)
 
-    shorter = _LONGEST / jnp.maximum(length, _LONGEST)
-    whole = shorter >= 1.0
-    moved = [jnp.clip(a + shorter * d, low, high) for a, d, low, high, _ in zip(x, step.move, *box, strict=True)]
-    moved = tuple(
-        jnp.where(whole & a, low, jnp.where(whole & b, high, one))
-        for a, b, low, high, one in zip(at_lower, at_upper, box.lower, box.upper, moved, strict=True)
-    )
     matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
-    missed = tuple(jnp.where(whole, one, jnp.inf) for one in g)
+    missed = tuple(jnp.where(shorter >= 1.0, one, jnp.inf) for one in g)
     steps = state.steps + going.astype(jnp.int32)
-    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness)
+    return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness, length)
 
 
-def kkt_residual(box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, slopes: Vector) -> tuple[Scalar, Scalar]:
+def _pulls(prices: Vector, rows: Sequence[Vector]) -> list[Scalar]:
+    """How hard each constraint's price pulls at the variable it pulls at most."""
+    return [a * largest([jnp.abs(b) for b in row]) for a, row in zip(prices, rows, strict=True)]
+
+
+def kkt_residual(
+    box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, rows: Sequence[Vector], slopes: Vector
+) -> tuple[Scalar, Scalar]:
     """(largest violation of the KKT conditions, largest violation of the constraints).
 
-    Stationarity counts relative to the objective's slope and curvature and to the largest multiplier (with a price of
-    1e4 a rounding error in g is 1e4 of them in the slope): it is about how far x is from the optimum, in logarithms.
+    Stationarity counts relative to the objective's slope and curvature and to what the prices pull: it is about how far
+    x is from the optimum, in logarithms. Complementarity counts relative to the largest price, as a constraint is known
+    to rounding only.
     """
-    wrong, violation = [-a for a in lam], jnp.zeros_like(size)
+    pulls = _pulls(lam, rows)
+    off, violation = [jnp.zeros_like(size)], jnp.zeros_like(size)
     for a, slope, low, high, free in zip(x, slopes, *box, strict=True):
         # Where the objective falls towards a bound, that is right at the bound, and off it by slope times distance.
         gap = jnp.where(slope > 0, a - low, high - a)
-        wrong.append(jnp.where(free, jnp.abs(slope) * jnp.clip(gap, 0.0, 1.0), 0.0))
+        off.append(jnp.where(free, jnp.abs(slope) * jnp.clip(gap, 0.0, 1.0), 0.0))
         violation = jnp.maximum(violation, jnp.where(free, jnp.maximum(low - a, a - high), 0.0))
+    stationarity = largest(off) / largest([size, *pulls])
+    wrong = [jnp.zeros_like(size), *(-a for a in lam)]
     wrong += [jnp.abs(a) * jnp.minimum(jnp.abs(b), 1.0) for a, b in zip(lam, g, strict=True)]
     violation = largest([violation, *g])
-    return jnp.maximum(largest(wrong) / largest([size, *lam]), violation), violation
+    return largest([stationarity, largest(wrong) / largest([size, *lam]), violation]), violation
