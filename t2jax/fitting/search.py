@@ -24,9 +24,14 @@ _EVERYWHERE = 1e30
 _NOWHERE = 1e-7
 """A δ below every residual but those of the rows that a fit by least absolute deviations goes through."""
 _BATCH, _ROUNDS, _STEPS = 256, 4, 12
-_KEPT = 32
+_KEPT = 8
+"""Optima of least squares from which exact descents begin."""
+_SCATTERED_ROWS, _FEWEST_SCATTERED, _MOST_SCATTERED = 6144, 8, 56
+"""And scattered points: as many as have so many rows together, within these limits."""
+_COLLAPSED = 8.0
+"""A logarithm that has fallen so far below its start hardly moves a prediction any more."""
 _LANES = 16
-"""Exact descents side by side: half of those kept, so that two cores share them."""
+"""Exact descents side by side: half of those of a few hundred rows, so that two cores share them."""
 _FEW = 48
 """Rows that first descents see: enough to find the valley, whose floor exact descents then find with all rows."""
 
@@ -91,9 +96,11 @@ def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: flo
     if problem.counted:
         z, values = descend_all(problem, starts, weights, [width], progress)
         return _best(z, values, np.arange(len(z)))
-    z, values = _least_squares(*_thinned(problem, weights), starts, progress)
+    few, of_few = _thinned(problem, weights)
+    z, values = _least_squares(few, of_few, starts, progress)
     kept, cluster = _distinct(z, values)
-    z, values = descend_all(problem, z[kept], weights, narrowing(width))
+    begun = np.concatenate([z[kept], _scattered(few, of_few, starts, len(weights))])
+    z, values = descend_all(problem, begun, weights, narrowing(width))
     return _best(z, values, cluster)
 
 
@@ -136,14 +143,9 @@ def _least_squares(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gauss–Newton descents from every start: those that are done leave after every few steps, the others close up."""
     z, values, damping = starts.copy(), np.full(len(starts), np.inf), np.full(len(starts), 1e-2)
-    heavy, left = jnp.asarray(weights), np.arange(len(starts))
-    size = min(_BATCH, len(starts))  # the same in every round: another one would be compiled anew
+    left = np.arange(len(starts))
     for _ in range(_ROUNDS):
-
-        def run(lanes: np.ndarray) -> Descended:
-            return _descend_roughly(problem, z[lanes], damping[lanes], heavy)
-
-        z[left], values[left], damping[left], done = _in_batches(run, left, size)
+        z[left], values[left], damping[left], done = _roughly(problem, z[left], damping[left], weights)
         left = left[~done]
         if progress:
             progress(len(z) - len(left), len(z))
@@ -152,6 +154,34 @@ def _least_squares(
     if progress and len(left):  # what is not done here either is worse than others or goes on exactly
         progress(len(z), len(z))
     return z, values
+
+
+def _roughly(problem: Problem, z: np.ndarray, damping: np.ndarray, weights: np.ndarray) -> Descended:
+    """A few steps of Gauss and Newton. weights: (n,), or (S, n) for a descent each of its own."""
+    of_lanes = np.broadcast_to(weights, (len(z), weights.shape[-1]))
+
+    def run(lanes: np.ndarray) -> Descended:
+        return _descend_roughly(problem, z[lanes], damping[lanes], of_lanes[lanes])
+
+    return _in_batches(run, np.arange(len(z)), _BATCH)  # always as many: another number would be compiled anew
+
+
+def _scattered(problem: Problem, weights: np.ndarray, starts: np.ndarray, rows: int) -> np.ndarray:
+    """Where least squares lead with other weights of the rows: as far apart as the data leave the coefficients free.
+
+    All starts may lead to one optimum of least squares, and another estimator's may lie in another basin. A coordinate
+    that has collapsed, as log E where E → 0, has no slope to return on: it is put back where it began.
+    """
+    rng = np.random.default_rng(0)
+    count = int(np.clip(_SCATTERED_ROWS // rows, _FEWEST_SCATTERED, _MOST_SCATTERED))
+    lanes = rng.choice(len(starts), count)
+    drawn = weights * rng.exponential(size=(count, len(weights)))
+    z, damping = starts[lanes], np.full(count, 1e-2)
+    for _ in range(_ROUNDS):
+        z, _, damping, done = _roughly(problem, z, damping, drawn)
+        if np.all(done):
+            break
+    return np.where(z < starts[lanes] - _COLLAPSED, starts[lanes], z)
 
 
 def _in_batches(run: Callable[[np.ndarray], Any], lanes: np.ndarray, size: int, progress: Progress = None) -> Any:
@@ -173,8 +203,11 @@ def _in_batches(run: Callable[[np.ndarray], Any], lanes: np.ndarray, size: int, 
 
 @jax.jit
 def _descend_roughly(problem: Problem, z: Array, damping: Array, weights: Array) -> Descended:
-    evaluate = by_gauss_newton(problem.residuals, weights, jnp.asarray(_EVERYWHERE))
-    return jax.vmap(lambda one, damp: descend(evaluate, one, damp, _STEPS, tolerance=1e-8))(z, damping)
+    def one(z: Array, damping: Array, weights: Array) -> Descended:
+        evaluate = by_gauss_newton(problem.residuals, weights, jnp.asarray(_EVERYWHERE))
+        return descend(evaluate, z, damping, _STEPS, tolerance=1e-8)
+
+    return jax.vmap(one)(z, damping, weights)
 
 
 @jax.jit
@@ -203,8 +236,11 @@ def _distinct(z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     cluster = np.full(len(z), -1)
     while len(kept) < _KEPT and np.isfinite(np.min(left)):
         best = int(np.argmin(left))
-        alike = np.abs(left - left[best]) <= 1e-4 * abs(left[best])
-        alike[alike] = np.max(np.abs(z[alike] - z[best]), axis=1) < 0.05
+        apart = np.abs(left - left[best])
+        alike = apart <= 1e-4 * abs(left[best]) + 1e-18
+        # One objective to rounding is one optimum, wherever coordinates that no row feels have gone.
+        near = np.max(np.abs(z[alike] - z[best]), axis=1) < 0.05
+        alike[alike] = near | (apart[alike] <= 1e-6 * abs(left[best]) + 1e-18)
         cluster[alike] = len(kept)
         kept.append(best)
         left[alike] = np.inf
