@@ -66,7 +66,7 @@ def by_newton(objective: Callable[[Vector], Scalar]) -> Evaluate:
 
 
 def descend(
-    evaluate: Evaluate, z: Float[Array, " p"], damping: Scalar, steps: int, tolerance: float = 1e-13
+    evaluate: Evaluate, z: Float[Array, " p"], damping: Scalar, steps: Scalar, tolerance: Scalar
 ) -> Descended:
     """At most `steps` steps from z. Done where the next step promises less than `tolerance` of the objective."""
     p = z.shape[0]

@@ -26,17 +26,19 @@ _NOWHERE = 1e-7
 _BATCH, _ROUNDS, _STEPS = 256, 4, 12
 _KEPT = 8
 """Optima of least squares from which exact descents begin."""
-_SCATTERED_ROWS, _FEWEST_SCATTERED, _MOST_SCATTERED = 6144, 8, 56
-"""And scattered points: as many as have so many rows together, within these limits."""
+_EXACT_ROWS, _FEWEST_EXACT, _MOST_EXACT = 4096, 12, 64
+"""And from scattered points, in all as many as have so many rows together, within these limits."""
 _COLLAPSED = 8.0
 """A logarithm that has fallen so far below its start hardly moves a prediction any more."""
-_LANES = 16
+_FIRST_STEPS, _LAST_STEPS = 40, 200
+"""Exact steps at a δ that is only on the way to the last, and at the last."""
+_LANES = 8
 """Exact descents side by side: half of those of a few hundred rows, so that two cores share them."""
-_FEW = 48
+_FEW = 32
 """Rows that first descents see: enough to find the valley, whose floor exact descents then find with all rows."""
 
 _FEW_ROWS = 1024
-"""Up to so many, sixteen descents take less than a tenth of the time that their program takes to compile."""
+"""Up to so many, eight descents take less than a tenth of the time that their program takes to compile."""
 
 Progress = Callable[[int, int], None] | None
 """Told how many starts (or resamples) are done, and of how many."""
@@ -99,7 +101,8 @@ def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: flo
     few, of_few = _thinned(problem, weights)
     z, values = _least_squares(few, of_few, starts, progress)
     kept, cluster = _distinct(z, values)
-    begun = np.concatenate([z[kept], _scattered(few, of_few, starts, len(weights))])
+    exact = int(np.clip(_EXACT_ROWS // len(weights), _FEWEST_EXACT, _MOST_EXACT))
+    begun = np.concatenate([z[kept], _scattered(few, of_few, starts, exact - len(kept))])
     z, values = descend_all(problem, begun, weights, narrowing(width))
     return _best(z, values, cluster)
 
@@ -117,7 +120,9 @@ def descend_all(
     def run(lanes: np.ndarray) -> tuple[Array, Array]:
         here, value, heavy = jnp.asarray(z[lanes]), jnp.zeros(len(lanes)), jnp.asarray(of_lanes[lanes])
         for width in widths:
-            here, value = _descend_exactly(problem, here, heavy, width)
+            last = width == widths[-1]
+            steps, tolerance = (_LAST_STEPS, 1e-13) if last else (_FIRST_STEPS, 1e-6)
+            here, value = _descend_exactly(problem, here, heavy, width, steps, tolerance)
         return here, value
 
     # Rows times lanes bound the memory. Fits to other data and refits share what was compiled: for few rows always as
@@ -166,14 +171,13 @@ def _roughly(problem: Problem, z: np.ndarray, damping: np.ndarray, weights: np.n
     return _in_batches(run, np.arange(len(z)), _BATCH)  # always as many: another number would be compiled anew
 
 
-def _scattered(problem: Problem, weights: np.ndarray, starts: np.ndarray, rows: int) -> np.ndarray:
+def _scattered(problem: Problem, weights: np.ndarray, starts: np.ndarray, count: int) -> np.ndarray:
     """Where least squares lead with other weights of the rows: as far apart as the data leave the coefficients free.
 
     All starts may lead to one optimum of least squares, and another estimator's may lie in another basin. A coordinate
     that has collapsed, as log E where E → 0, has no slope to return on: it is put back where it began.
     """
     rng = np.random.default_rng(0)
-    count = int(np.clip(_SCATTERED_ROWS // rows, _FEWEST_SCATTERED, _MOST_SCATTERED))
     lanes = rng.choice(len(starts), count)
     drawn = weights * rng.exponential(size=(count, len(weights)))
     z, damping = starts[lanes], np.full(count, 1e-2)
@@ -211,10 +215,12 @@ def _descend_roughly(problem: Problem, z: Array, damping: Array, weights: Array)
 
 
 @jax.jit
-def _descend_exactly(problem: Problem, z: Array, weights: Array, width: Scalar) -> tuple[Array, Array]:
+def _descend_exactly(
+    problem: Problem, z: Array, weights: Array, width: Scalar, steps: Scalar, tolerance: Scalar
+) -> tuple[Array, Array]:
     def one(z: Array, weights: Array) -> tuple[Array, Array]:
         evaluate = by_newton(lambda at: problem.objective(at, weights, width))
-        found = descend(evaluate, z, jnp.asarray(1e-3), 200)
+        found = descend(evaluate, z, jnp.asarray(1e-3), steps, tolerance)
         return found.z, found.value
 
     return jax.vmap(one)(z, weights)
