@@ -16,12 +16,15 @@ from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsolu
 from t2jax.fitting.families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
 from t2jax.fitting.notes import notes_on, notes_on_range
 from t2jax.fitting.result import Fit, Run, Settings
-from t2jax.fitting.search import Found, Problem, Progress, descend_all, narrowing, search, width_of
+from t2jax.fitting.search import Found, Problem, Progress, descend_patiently, narrowing, search, width_of
 from t2jax.fitting.table import NONNEGATIVE, Column, Table, read_table
 from t2jax.fitting.vertex import onto_rows
 from t2jax.provenance import Provenance
 
 __all__ = ["fit", "fit_table", "read_rows"]
+
+_NOTHING = 50.0
+"""A logarithm so far below another is nothing beside it in float64."""
 
 
 def fit(
@@ -288,11 +291,17 @@ def _without_zeros(
         if coordinates.kinds[i] is not Kind.POSITIVE or found.z[place] > little:
             continue
         dropped = eqx.tree_at(lambda p: p.coordinates, problem, coordinates.holding(name, 0.0))
-        z, values = descend_all(dropped, np.delete(found.z, place)[None], weights, narrowing(width))
-        if values[0] <= found.value * (1 + 1e-9):
-            problem, coordinates = dropped, dropped.coordinates
-            found = Found(z[0], float(values[0]), found.share)
-            zeros.append(name)
+        rest = np.delete(found.z, place)
+        z, values = descend_patiently(dropped, rest[None], weights, narrowing(width))
+        if values[0] <= found.value:
+            rest, value = z[0], float(values[0])
+        elif found.z[place] < little - _NOTHING:  # as good as 0 as it is
+            value = found.value
+        else:
+            continue
+        problem, coordinates = dropped, dropped.coordinates
+        found = Found(rest, value, found.share)
+        zeros.append(name)
     return problem, found, tuple(zeros)
 
 

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from t2jax.fitting.coordinates import Coordinates
+from t2jax.fitting.coordinates import Coordinates, Kind
 from t2jax.fitting.descent import Descended, by_gauss_newton, by_newton, descend, huber
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import Family, beta_of_rows, log_likelihood, log_prediction
 from t2jax.optimize.dense import Scalar, Vector
 
-__all__ = ["Found", "Problem", "descend_all", "narrowing", "search", "width_of"]
+__all__ = ["Found", "Problem", "descend_all", "descend_patiently", "narrowing", "search", "width_of"]
 
 _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
@@ -30,8 +30,10 @@ _EXACT_ROWS, _FEWEST_EXACT, _MOST_EXACT = 4096, 12, 64
 """And from scattered points, in all as many as have so many rows together, within these limits."""
 _COLLAPSED = 8.0
 """A logarithm that has fallen so far below its start hardly moves a prediction any more."""
-_FIRST_STEPS, _LAST_STEPS = 40, 200
-"""Exact steps at a δ that is only on the way to the last, and at the last."""
+_ZERO = -690.0
+"""The logarithm of next to nothing, where a descent stays for want of a slope."""
+_FIRST_STEPS, _LAST_STEPS, _PATIENT_STEPS = 40, 200, 2000
+"""Exact steps at a δ that is only on the way to the last, at the last, and for the few best."""
 _LANES = 8
 """Exact descents side by side: half of those of a few hundred rows, so that two cores share them."""
 _FEW = 32
@@ -74,6 +76,13 @@ class Problem(eqx.Module):
         return jnp.sum(weights * huber(self.residuals(z), delta))
 
 
+    def floors(self) -> list[int]:
+        """Places among the free coordinates of log E, the irreducible loss, which may well be 0."""
+        at = self.coordinates
+        names = [(name.split(".")[-1], at.kinds[i]) for name, i in zip(at.free_names, at.free, strict=True)]
+        return [place for place, one in enumerate(names) if one == ("E", Kind.POSITIVE)] if len(names) > 1 else []
+
+
 class Found(NamedTuple):
     """z: the best coordinates. value: the objective there. share: of the starts that reached it."""
 
@@ -104,11 +113,19 @@ def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: flo
     exact = int(np.clip(_EXACT_ROWS // len(weights), _FEWEST_EXACT, _MOST_EXACT))
     begun = np.concatenate([z[kept], _scattered(few, of_few, starts, exact - len(kept))])
     z, values = descend_all(problem, begun, weights, narrowing(width))
+    # In a valley with kinks, each step ends at the next one: the best go on.
+    best = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")[:_LANES]
+    z[best], values[best] = descend_patiently(problem, z[best], weights, [width])
     return _best(z, values, cluster)
 
 
 def descend_all(
-    problem: Problem, z: np.ndarray, weights: np.ndarray, widths: Sequence[float], progress: Progress = None
+    problem: Problem,
+    z: np.ndarray,
+    weights: np.ndarray,
+    widths: Sequence[float],
+    progress: Progress = None,
+    steps: int = _LAST_STEPS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(coordinates, objective) where exact descents from every z end, one δ after another.
 
@@ -121,8 +138,8 @@ def descend_all(
         here, value, heavy = jnp.asarray(z[lanes]), jnp.zeros(len(lanes)), jnp.asarray(of_lanes[lanes])
         for width in widths:
             last = width == widths[-1]
-            steps, tolerance = (_LAST_STEPS, 1e-13) if last else (_FIRST_STEPS, 1e-6)
-            here, value = _descend_exactly(problem, here, heavy, width, steps, tolerance)
+            limit, tolerance = (steps, 1e-13) if last else (_FIRST_STEPS, 1e-6)
+            here, value = _descend_exactly(problem, here, heavy, width, limit, tolerance)
         return here, value
 
     # Rows times lanes bound the memory. Fits to other data and refits share what was compiled: for few rows always as
@@ -131,6 +148,13 @@ def descend_all(
     most = int(np.clip(500_000 // rows, 1, _LANES))
     size = most if rows <= _FEW_ROWS else 1 << min(most.bit_length() - 1, (len(z) - 1).bit_length())
     return _in_batches(run, np.arange(len(z)), size, progress)
+
+
+def descend_patiently(
+    problem: Problem, z: np.ndarray, weights: np.ndarray, widths: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `descend_all`, for few descents and with as many steps as a valley with kinks takes."""
+    return descend_all(problem, z, weights, widths, steps=_PATIENT_STEPS)
 
 
 def _thinned(problem: Problem, weights: np.ndarray) -> tuple[Problem, np.ndarray]:
@@ -175,7 +199,8 @@ def _scattered(problem: Problem, weights: np.ndarray, starts: np.ndarray, count:
     """Where least squares lead with other weights of the rows: as far apart as the data leave the coefficients free.
 
     All starts may lead to one optimum of least squares, and another estimator's may lie in another basin. A coordinate
-    that has collapsed, as log E where E → 0, has no slope to return on: it is put back where it began.
+    that has collapsed, as log E where E → 0, has no slope to return on: it is put back where it began. On purpose a
+    quarter descends along the boundary E = 0.
     """
     rng = np.random.default_rng(0)
     lanes = rng.choice(len(starts), count)
@@ -185,7 +210,9 @@ def _scattered(problem: Problem, weights: np.ndarray, starts: np.ndarray, count:
         z, _, damping, done = _roughly(problem, z, damping, drawn)
         if np.all(done):
             break
-    return np.where(z < starts[lanes] - _COLLAPSED, starts[lanes], z)
+    z = np.where(z < starts[lanes] - _COLLAPSED, starts[lanes], z)
+    z[::4, problem.floors()] = _ZERO
+    return z
 
 
 def _in_batches(run: Callable[[np.ndarray], Any], lanes: np.ndarray, size: int, progress: Progress = None) -> Any:

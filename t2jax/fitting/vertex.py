@@ -1,37 +1,134 @@
-"""The last step of a fit by least absolute deviations: onto the rows that it goes through.
+"""The last steps of a fit by least absolute deviations: onto the rows that it goes through.
 
-With p coefficients such a fit goes through p rows, as a rule. Descents end within a small δ of them; where exactly is
-p equations in p unknowns, and whether it is the optimum the multipliers of these rows tell.
+With p coefficients such a fit goes through p rows, as a rule: a vertex. Descents end within a small δ of them. From
+there each step goes to the vertex that is optimal for the residuals as they are linearised, found by exchanging one row
+at a time, until that is the vertex it stands on. Multipliers of its rows tell that it is optimal.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from t2jax.fitting.errors import linearised
-from t2jax.fitting.search import Found, Problem
+from t2jax.fitting.search import Found, Problem, descend_patiently
 
 __all__ = ["onto_rows"]
 
+_STEPS, _EXCHANGES, _CORRECTIONS, _HALVINGS = 20, 60, 4, 8
+_CLOSER = (3e-8, 1e-8, 3e-9, 1e-9, 3e-10, 1e-10)
+"""Huber's δ on the way to an optimum between vertices, where each of up to p rows is off by δ."""
+_FELT = 1e-8
+"""A coordinate that moves residuals by less than this, relative to others, is left where it is."""
+_SLACK = 1e-6
+"""By how much, relatively, a multiplier may exceed its row's weight."""
+
 
 def onto_rows(problem: Problem, found: Found, weights: np.ndarray, width: float) -> tuple[Found, bool]:
-    """(the fit through the p nearest rows if that is better, else `found`; is it optimal there?).
+    """(the best vertex near `found`, or where descents end if that is better; is it a vertex, and optimal?).
 
     Optimal: −Σ w·sign(r)·∂r over the other rows is Σ λ·∂r over these with |λ| ≤ w, so that 0 is a subgradient.
     """
-    z, p = found.z, len(found.z)
-    linear = linearised(problem, z, weights, width)
-    through = np.argsort(np.where(weights > 0, np.abs(linear.residuals), np.inf))[:p]
-    before = np.sum(weights * np.abs(linear.residuals))
-    try:
-        for _ in range(6):
-            z = z - np.linalg.solve(linear.rows[through], linear.residuals[through])
-            linear = linearised(problem, z, weights, width)
-        others = weights * np.sign(linear.residuals)
-        others[through] = 0.0
-        multipliers = np.linalg.solve(linear.rows[through].T, -linear.rows.T @ others)
-    except np.linalg.LinAlgError:  # two of these rows are one run
-        return found, False
-    after = np.sum(weights * np.abs(linear.residuals))
-    if not after <= before * (1 + 1e-12):
-        return found, False
-    optimal = np.all(np.abs(multipliers) <= weights[through] * (1 + 1e-6))
-    return Found(z, float(linear.value), found.share), bool(optimal)
+    used = np.flatnonzero(weights > 0)
+    heavy = weights[used]
+
+    def at(z: np.ndarray) -> _Point:
+        linear = linearised(problem, z, weights, width)
+        r = linear.residuals[used]
+        return _Point(z, r, linear.rows[used], float(heavy @ np.abs(r)), float(linear.value))
+
+    closer, _ = descend_patiently(problem, found.z[None], weights, _CLOSER)
+    here = min(at(found.z), at(closer[0]), key=lambda point: point.value)
+    optimal = False
+    for _ in range(_STEPS):
+        move, basis, optimal = _linear_optimum(here.rows, here.r, heavy)
+        if move is None:
+            break
+        there = _onto(at, here, move, basis)
+        if not there.value <= here.value * (1 + 1e-13):
+            there = _along(at, here, move)
+        if there is None:  # an optimum between vertices: what descents found is as good
+            return Found(here.z, here.smooth, found.share), False
+        gain, here = here.value - there.value, there
+        if gain <= 1e-13 * here.value:
+            break
+    return Found(here.z, here.smooth, found.share), optimal
+
+
+class _Point(NamedTuple):
+    """z: coordinates. r: residuals, and rows: their derivatives. value: Σ w·|r|. smooth: the same by Huber's loss."""
+
+    z: np.ndarray
+    r: np.ndarray
+    rows: np.ndarray
+    value: float
+    smooth: float
+
+
+def _onto(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, basis: np.ndarray) -> _Point:
+    """The point where these rows are zero, near here + move: Newton's steps within the space of the felt coordinates."""
+    there = at(here.z + move)
+    for _ in range(_CORRECTIONS):
+        if not np.isfinite(there.rows[basis]).all():
+            break
+        there = at(there.z - np.linalg.lstsq(there.rows[basis], there.r[basis], rcond=_FELT)[0])
+    return there
+
+
+def _along(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray) -> _Point | None:
+    """The first of ever shorter steps that is no worse."""
+    for share in 0.5 ** np.arange(_HALVINGS):
+        there = at(here.z + share * move)
+        if there.value <= here.value * (1 + 1e-13):
+            return there
+    return None
+
+
+def _linear_optimum(
+    rows: np.ndarray, r: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray, bool]:
+    """(the move d of least Σ w·|r + rows·d|, the rows it makes zero, is it optimal?); None where no p are independent."""
+    scale = np.linalg.norm(rows, axis=0)
+    felt = np.flatnonzero(np.isfinite(scale) & (scale > _FELT * np.max(scale, initial=0.0)))
+    S = rows[:, felt] / scale[felt]
+    basis = _independent(S, np.argsort(np.abs(r), kind="stable"))
+    if basis is None or not np.isfinite(S).all():
+        return None, np.zeros(0, int), False
+    move = np.zeros(rows.shape[1])
+    for _ in range(_EXCHANGES):
+        inverse = np.linalg.inv(S[basis])
+        d = -inverse @ r[basis]
+        after = r + S @ d
+        after[basis] = 0.0
+        move[felt] = d / scale[felt]
+        multipliers = -(weights * np.sign(after)) @ S @ inverse
+        excess = np.abs(multipliers) / weights[basis]
+        leaving = int(np.argmax(excess))
+        if excess[leaving] <= 1 + _SLACK:
+            return move, basis, True
+        # Along this edge the row leaves zero in the direction of its multiplier, to where the slope turns.
+        slopes = S @ inverse[:, leaving] * np.sign(multipliers[leaving])
+        slopes[basis] = 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = np.where(np.abs(slopes) > 1e-12, -after / slopes, np.inf)
+        ahead = np.flatnonzero((reach >= 0) & np.isfinite(reach))
+        order = ahead[np.argsort(reach[ahead], kind="stable")]
+        downhill = weights[basis[leaving]] - np.abs(multipliers[leaving])
+        turned = np.flatnonzero(downhill + 2 * np.cumsum(weights[order] * np.abs(slopes[order])) >= 0)
+        if not len(turned):
+            return move, basis, False
+        basis[leaving] = order[turned[0]]
+    return move, basis, False
+
+
+def _independent(S: np.ndarray, order: np.ndarray) -> np.ndarray | None:
+    """The first p linearly independent rows in this order."""
+    left, basis = S.copy(), []
+    for i in order:
+        length = np.linalg.norm(left[i])
+        if length > 1e-7 * np.linalg.norm(S[i]) > 0:
+            basis.append(i)
+            left = left - np.outer(left @ left[i], left[i]) / length**2
+            if len(basis) == S.shape[1]:
+                return np.array(basis)
+    return None
