@@ -5,26 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from t2jax.fitting.boundary import at_zero
 from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64
 from t2jax.fitting.errors import Linear, covariance_of, linearised
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
 from t2jax.fitting.notes import notes_on, notes_on_range
 from t2jax.fitting.result import Fit, Run, Settings
-from t2jax.fitting.search import Found, Problem, Progress, descend_patiently, narrowing, search, width_of
+from t2jax.fitting.search import Problem, Progress, search, width_of
 from t2jax.fitting.table import NONNEGATIVE, Column, Table, read_table
-from t2jax.fitting.vertex import onto_rows
+from t2jax.fitting.vertex import CLOSEST, onto_rows
 from t2jax.provenance import Provenance
 
 __all__ = ["fit", "fit_table", "read_rows"]
-
-_NOTHING = 50.0
-"""A logarithm so far below another is nothing beside it in float64."""
 
 
 def fit(
@@ -104,11 +101,11 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         )
         first = _starts(template, family, table, coordinates, settings.starts, settings.seed)
         found = search(problem, first, heavy, width, progress)
-        problem, found, zeros = _without_zeros(problem, found, heavy, width, table)
+        problem, found, zeros = at_zero(problem, found, heavy, width, table)
         optimal = False
         if isinstance(chosen, LeastAbsoluteDeviations):
             found, optimal = onto_rows(problem, found, heavy, width)
-        linear = linearised(problem, found.z, heavy, width)
+        linear = linearised(problem, found.z, heavy, CLOSEST if isinstance(chosen, LeastAbsoluteDeviations) else width)
         labels = table.labels.get("groups")
         covariance, loose = covariance_of(
             linear,
@@ -272,37 +269,6 @@ def _starts(template: Any, family: Family, table: Table, coordinates: Coordinate
     fixed = [i for i in range(len(held)) if i not in coordinates.free]
     drawn[:, fixed] = held[fixed]
     return coordinates.inverse(drawn)
-
-
-def _without_zeros(
-    problem: Problem, found: Found, weights: np.ndarray, width: float, table: Table
-) -> tuple[Problem, Found, tuple[str, ...]]:
-    """The same with an irreducible loss of exactly 0 where that is no worse: its logarithm has no optimum then.
-
-    Descents towards it end at next to nothing; an E of a thousandth of the least loss or more is where it belongs.
-    """
-    coordinates = problem.coordinates
-    little = math.log(1e-3 * (float(np.min(table["loss"])) if "loss" in table.columns else 1.0))
-    zeros = []
-    for name in coordinates.free_names:
-        if name.split(".")[-1] != "E" or len(coordinates.free) == 1:
-            continue
-        place, i = coordinates.free_names.index(name), coordinates.names.index(name)
-        if coordinates.kinds[i] is not Kind.POSITIVE or found.z[place] > little:
-            continue
-        dropped = eqx.tree_at(lambda p: p.coordinates, problem, coordinates.holding(name, 0.0))
-        rest = np.delete(found.z, place)
-        z, values = descend_patiently(dropped, rest[None], weights, narrowing(width))
-        if values[0] <= found.value:
-            rest, value = z[0], float(values[0])
-        elif found.z[place] < little - _NOTHING:  # as good as 0 as it is
-            value = found.value
-        else:
-            continue
-        problem, coordinates = dropped, dropped.coordinates
-        found = Found(rest, value, found.share)
-        zeros.append(name)
-    return problem, found, tuple(zeros)
 
 
 def _objective(

@@ -84,11 +84,13 @@ class Problem(eqx.Module):
 
 
 class Found(NamedTuple):
-    """z: the best coordinates. value: the objective there. share: of the starts that reached it."""
+    """z: the best coordinates. value: the objective there. share: of the starts that reached it. others: (m, p), where
+    other descents end."""
 
     z: np.ndarray
     value: float
     share: float
+    others: np.ndarray
 
 
 def width_of(estimator: Estimator) -> float:
@@ -286,4 +288,6 @@ def _best(z: np.ndarray, values: np.ndarray, cluster: np.ndarray) -> Found:
     best = int(np.argmin(values))
     # Data without noise are fitted to rounding, and no two starts alike.
     reached = values <= values[best] + 1e-6 * abs(values[best]) + 1e-18
-    return Found(z[best], float(values[best]), float(np.mean((cluster >= 0) & reached[cluster])))
+    order = np.argsort(values, kind="stable")[1:_LANES]
+    others = z[order[np.isfinite(values[order])]]
+    return Found(z[best], float(values[best]), float(np.mean((cluster >= 0) & reached[cluster])), others)

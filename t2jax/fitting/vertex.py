@@ -13,15 +13,26 @@ import numpy as np
 from t2jax.fitting.errors import linearised
 from t2jax.fitting.search import Found, Problem, descend_patiently
 
-__all__ = ["onto_rows"]
+__all__ = ["CLOSEST", "onto_rows"]
 
 _STEPS, _EXCHANGES, _CORRECTIONS, _HALVINGS = 20, 60, 4, 8
-_CLOSER = (3e-8, 1e-8, 3e-9, 1e-9, 3e-10, 1e-10)
+CLOSEST = 1e-10
+_CLOSER = (3e-8, 1e-8, 3e-9, 1e-9, 3e-10, CLOSEST)
 """Huber's δ on the way to an optimum between vertices, where each of up to p rows is off by δ."""
 _FELT = 1e-8
 """A coordinate that moves residuals by less than this, relative to others, is left where it is."""
 _SLACK = 1e-6
 """By how much, relatively, a multiplier may exceed its row's weight."""
+
+
+class _Point(NamedTuple):
+    """z: coordinates. r: residuals, and rows: their derivatives. value: Σ w·|r|. smooth: the same by Huber's loss."""
+
+    z: np.ndarray
+    r: np.ndarray
+    rows: np.ndarray
+    value: float
+    smooth: float
 
 
 def onto_rows(problem: Problem, found: Found, weights: np.ndarray, width: float) -> tuple[Found, bool]:
@@ -37,32 +48,29 @@ def onto_rows(problem: Problem, found: Found, weights: np.ndarray, width: float)
         r = linear.residuals[used]
         return _Point(z, r, linear.rows[used], float(heavy @ np.abs(r)), float(linear.value))
 
-    closer, _ = descend_patiently(problem, found.z[None], weights, _CLOSER)
-    here = min(at(found.z), at(closer[0]), key=lambda point: point.value)
+    begun = np.concatenate([found.z[None], found.others])
+    closer, _ = descend_patiently(problem, begun, weights, _CLOSER)
+    ends = [_best_vertex(at, at(z), heavy) for z in (found.z, *closer)]
+    best, optimal = min(ends, key=lambda end: end[0].value)
+    return found._replace(z=best.z, value=best.smooth), optimal
+
+
+def _best_vertex(at: Callable[[np.ndarray], _Point], here: _Point, weights: np.ndarray) -> tuple[_Point, bool]:
+    """(the last of ever better vertices from here on, or `here`; is it optimal?)."""
     optimal = False
     for _ in range(_STEPS):
-        move, basis, optimal = _linear_optimum(here.rows, here.r, heavy)
+        move, basis, optimal = _linear_optimum(here.rows, here.r, weights)
         if move is None:
-            break
+            return here, False
         there = _onto(at, here, move, basis)
         if not there.value <= here.value * (1 + 1e-13):
             there = _along(at, here, move)
-        if there is None:  # an optimum between vertices: what descents found is as good
-            return Found(here.z, here.smooth, found.share), False
+        if there is None:  # an optimum between vertices
+            return here, False
         gain, here = here.value - there.value, there
         if gain <= 1e-13 * here.value:
             break
-    return Found(here.z, here.smooth, found.share), optimal
-
-
-class _Point(NamedTuple):
-    """z: coordinates. r: residuals, and rows: their derivatives. value: Σ w·|r|. smooth: the same by Huber's loss."""
-
-    z: np.ndarray
-    r: np.ndarray
-    rows: np.ndarray
-    value: float
-    smooth: float
+    return here, optimal
 
 
 def _onto(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, basis: np.ndarray) -> _Point:
