@@ -60,6 +60,7 @@ def answer(problem: "Problem") -> dict[str, Any]:
     }
     without = {"optimum": None, "baselines": None, "prices": [], "uncertainty": None, "notes": []}
     reason = problem.without_end() or problem.out_of_reach()
+    lacking = problem.not_identified()
     if reason:
         status, said["reason"] = reason
         return {**said, **without, "status": status}
@@ -73,9 +74,10 @@ def answer(problem: "Problem") -> dict[str, Any]:
         status, said["reason"] = solution.reason.split(": ", 1)
         if status == "infeasible" and plan.target is not None:
             said["reason"] = missed_target(plan.target)
+        said["reason"] = lacking or said["reason"]
         return {**said, **without, "status": status}
     if min(_where(solution)[:2]) < 1:
-        said["reason"] = too_small(plan.target)
+        said["reason"] = lacking or too_small(plan.target)
         return {**said, **without, "status": "infeasible"}
 
     columns = [_where(solution), sampled.result(), problem.one_sample()]
@@ -324,6 +326,17 @@ class Problem:
                 }
             )
         return rows
+
+    def not_identified(self) -> str | None:
+        """Why a plan by the fitted file is none, where its fit did not identify a term."""
+        names = [one for one in self.fitted.at_boundary if one in self.fitted.free] if self.fitted else []
+        if not names:
+            return None
+        file = self.plan.law or self.plan.task
+        return (
+            f"{', '.join(names)} of {file} {'was' if len(names) == 1 else 'were'} not identified by its fit: "
+            "fit it to runs that differ in what the term is of, or fix the coefficients"
+        )
 
     def uncertainty(self, solution: Solution) -> dict[str, Any] | None:
         """Intervals of the optimum, where the law or task was fitted and its file says how well."""

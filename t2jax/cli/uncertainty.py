@@ -82,6 +82,8 @@ def caveats(fit: Fit, name: str) -> list[str]:
         found.append(
             f"{', '.join(held)} of {name} {'was' if len(held) == 1 else 'were'} fixed in the fit and {count} as known"
         )
+    if not fit.has_errors and fit.ensemble is None:
+        found.append(f"the fit in {name} has no standard errors: it has no more independent rows than coefficients")
     if not fit.converged:
         found.append(f"the fit in {name} did not converge")
     return found
@@ -96,6 +98,8 @@ def _errors(fit: Fit, best: Optimum, solve: Solve, scales: Mapping[str, Any], st
     here, slopes = _on_the_line(fit)
     known = np.isfinite(np.diag(fit.covariance)) & np.isfinite(slopes)
     scale = np.where(known, slopes, 0.0)
+    if not fit.has_errors:
+        return dict.fromkeys(best, np.nan)
     variances, axes = np.linalg.eigh(np.where(np.isnan(fit.covariance), 0.0, fit.covariance) * np.outer(scale, scale))
     found = dict.fromkeys(best, 0.0)
     for variance, axis in zip(variances, axes.T, strict=True):

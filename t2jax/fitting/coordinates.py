@@ -17,7 +17,7 @@ import numpy as np
 
 from t2jax.optimize.dense import Scalar, Vector
 
-__all__ = ["Coordinates", "Kind", "Term", "as_leaf", "coefficient_names", "coefficient_values", "in_float64"]
+__all__ = ["Coordinates", "Kind", "Term", "as_leaf", "coefficient_names", "coefficient_values", "in_float64", "with_values"]
 
 
 class Kind(enum.Enum):
@@ -164,6 +164,21 @@ def coefficient_values(model: Any) -> np.ndarray:
     """All scalar coefficients as one row of float64, (q,), in the order of their names."""
     leaves = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array_like))
     return np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in leaves])
+
+
+def with_values(model: Any, values: Mapping[str, float]) -> Any:
+    """The same model with these coefficients by name. Raises ValueError for a name it lacks, or what is no number."""
+    names = coefficient_names(model)
+    for name, value in values.items():
+        if name not in names:
+            raise ValueError(
+                f"fixed names {name!r}, which {type(model).__name__} does not have: it has {', '.join(names)}"
+            )
+        if np.ndim(value) or not np.isfinite(np.asarray(value, np.float64)):
+            raise ValueError(f"fixed[{name!r}] must be a finite number, got {value!r}")
+    with jax.enable_x64(True):  # a number given here keeps all its digits
+        every = [jnp.asarray(values.get(a, b)) for a, b in zip(names, coefficient_values(model).tolist(), strict=True)]
+        return Coordinates.of(in_float64(model), {}, (), ()).built(every)
 
 
 def in_float64(model: Any) -> Any:

@@ -109,6 +109,7 @@ def covariance_of(
     of squared scores, times n/(n − p) and G/(G − 1). For the beta-binomial likelihood without groups B⁻¹ itself. The
     curvature of Huber's loss and of absolute deviations is the density of residuals at zero, here counted within a
     bandwidth, row by row (Powell's estimator: noise differs between small and large runs; Koenker 2005, §3.4.2).
+    Of no more groups than coefficients nothing follows: all entries are NaN, whatever is identified.
     real: of every coordinate, is it a coefficient as it is, in units of its own, rather than a logarithm or log odds?
     """
     p = linear.rows.shape[1]
@@ -134,11 +135,13 @@ def covariance_of(
     loose = _not_identified(bread, linear.felt[used])
     kept = [i for i in range(p) if i not in loose]
     covariance = np.full((p, p), np.nan)
-    if not kept:
+    by_scores = groups is not None or not isinstance(estimator, BetaBinomial)
+    # Scores sum to zero over the rows: of p groups or fewer they leave some direction without any variance.
+    if not kept or (by_scores and count <= len(kept)):
         return covariance, loose
     inverse = np.linalg.pinv(bread[np.ix_(kept, kept)], rcond=1e-13, hermitian=True)
     found = inverse
-    if groups is not None or not isinstance(estimator, BetaBinomial):
+    if by_scores:
         n = len(rows)
         summed = np.zeros((count, len(kept)))
         np.add.at(summed, place, scores[:, kept])

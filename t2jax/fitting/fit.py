@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax.fitting.boundary import at_zero
-from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64
+from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64, with_values
 from t2jax.fitting.errors import Linear, covariance_of, linearised
 from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting.families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
-from t2jax.fitting.notes import notes_on, notes_on_range
+from t2jax.fitting.notes import notes_on, notes_on_few, notes_on_range, one_valued
 from t2jax.fitting.result import Fit, Run, Settings
 from t2jax.fitting.search import Problem, Progress, search, width_of
 from t2jax.fitting.table import NONNEGATIVE, Column, Table, read_table
@@ -32,7 +32,7 @@ def fit(
     starts: int | Sequence[Any] | None = None,
     groups: Any = None,
     weights: Any = None,
-    fixed: str | Sequence[str] = (),
+    fixed: str | Sequence[str] | Mapping[str, float] = (),
     columns: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Progress = None,
@@ -58,7 +58,8 @@ def fit(
         and tens to hundreds for others.
     groups: a column's name, or one label a row: rows of one run are correlated, standard errors and resamples treat
         them as one. weights: a column's name or a number ≥ 0 a row, which multiplies its term of the objective.
-    fixed: coefficients that keep the model's values: "E", "theta[2]", or "law" for all of a law.
+    fixed: coefficients that keep the model's values: "E", "theta[2]", or "law" for all of a law; {"alpha": 0.34} with
+        a value of their own, whatever the model's.
     columns: what the data calls a column that is needed: {"samples": "k"}.
     seed: of random starts. progress: called with (done, of how many).
 
@@ -69,9 +70,10 @@ def fit(
     of arXiv:2604.01411, whose approach 2 is here also fitted by the likelihood of counts.
     """
     family = family_of(model)
-    settings = Settings(
-        template_of(model), estimator, starts, (fixed,) if isinstance(fixed, str) else tuple(fixed), seed, columns
-    )
+    template = template_of(model)
+    if isinstance(fixed, Mapping):
+        template = with_values(template, fixed)
+    settings = Settings(template, estimator, starts, (fixed,) if isinstance(fixed, str) else tuple(fixed), seed, columns)
     return fit_table(settings, *read_rows(family, data, groups, weights, columns), progress)
 
 
@@ -105,6 +107,10 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         optimal = False
         if isinstance(chosen, LeastAbsoluteDeviations):
             found, optimal = onto_rows(problem, found, heavy, width)
+            problem, found, more = at_zero(problem, found, heavy, width, table)
+            if more:  # the best vertex was found at next to nothing
+                zeros = (*zeros, *more)
+                found, optimal = onto_rows(problem, found, heavy, width)
         linear = linearised(problem, found.z, heavy, CLOSEST if isinstance(chosen, LeastAbsoluteDeviations) else width)
         labels = table.labels.get("groups")
         covariance, loose = covariance_of(
@@ -115,6 +121,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
             [problem.coordinates.kinds[i] is Kind.REAL for i in problem.coordinates.free],
         )
     free = problem.coordinates.free_names
+    loose = sorted({*loose, *(free.index(name) for name in one_valued(family, table) if name in free)})
     coefficients = linear.coefficients.copy()
     for name, column in family.per_row.items():  # a law of repeated data gets the largest corpus it was fitted on
         coefficients[problem.coordinates.names.index(name)] = np.max(table[column.name])
@@ -123,9 +130,12 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     known = np.where(np.isnan(covariance), 0.0, covariance)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = slopes @ known @ slopes.T
+    few = np.all(np.isnan(covariance)) and len(loose) < len(free)
+    if few:  # as many coefficients as independent rows, or more: residuals say nothing of the noise
+        spread[:] = np.nan
     # With an exponent its amplitude is lost, which is the size of the term in the middle of the data times N₀^α. So is
     # one too large for a number.
-    lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1) | ~np.isfinite(np.diag(spread)))
+    lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1) | (~np.isfinite(np.diag(spread)) & (not few)))
     spread[lost, :] = spread[:, lost] = np.nan
     rows = len(table)
     objective, log_likelihood = _objective(chosen, linear, found.value, table, weights_of_rows)
@@ -144,10 +154,14 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         starts=len(first),
         share_at_best=found.share,
         converged=optimal or linear.converged(loose),
-        notes=(*notes_on(template, family, table), *notes_on_range(problem.coordinates.names, coefficients)),
+        notes=(
+            *notes_on(template, family, table),
+            *(notes_on_few(table, heavy, len(free)) if few else ()),
+            *notes_on_range(problem.coordinates.names, coefficients),
+        ),
         source=_named(table),
         rows=rows,
-        run=Run(problem, found.z, table, heavy, width, settings),
+        run=Run(problem, found.z, found.others, table, heavy, width, settings),
     )
     return replace(fitted, model=_model(problem.coordinates, coefficients, table, chosen))
 

@@ -70,7 +70,7 @@ def optimum_interval(
     answer of `fit.bootstrap` (or the one that the fit was read with), for intervals from resampling, too.
 
     The delta method takes d log N*/d coefficient from the implicit function theorem and the fit's covariance;
-    coefficients at the boundary count as known. Runs in float64. Raises NoSolutionError where the fitted law itself has
+    coefficients at the boundary count as known; a fit without standard errors has intervals of NaN. Runs in float64. Raises NoSolutionError where the fitted law itself has
     no optimum.
     """
     if not 0 < level < 1:
@@ -80,9 +80,11 @@ def optimum_interval(
         scales, at_best, slopes = _with_slopes(fit, problem)
         known = np.where(np.isnan(fit.covariance), 0.0, fit.covariance)
         errors = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", slopes, known, slopes), 0.0))
+        if not fit.has_errors:
+            errors = np.full_like(errors, np.nan)
         z = NormalDist().inv_cdf(0.5 + level / 2)
         delta = {
-            name: Interval(*(float(scale.to_value(jnp.asarray(one + side * z * error))) for side in (0.0, -1.0, 1.0)))
+            name: Interval(*(float(scale.to_value(jnp.asarray(one + move))) for move in (0.0, -z * error, z * error)))
             for (name, scale), one, error in zip(scales.items(), at_best, errors, strict=True)
         }
         if laws is None:

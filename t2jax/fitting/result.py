@@ -16,7 +16,8 @@ from t2jax.display import Displayed, Grid
 from t2jax.fitting.coordinates import Coordinates, Kind, as_leaf
 from t2jax.fitting.estimators import Estimator
 from t2jax.fitting.families import log_prediction
-from t2jax.fitting.search import Problem, Progress, descend_all, narrowing
+from t2jax.fitting.resamples import refitted
+from t2jax.fitting.search import Problem, Progress, narrowing
 from t2jax.fitting.table import Table
 from t2jax.passk import BetaPassRate
 from t2jax.report import human
@@ -38,10 +39,11 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a fit was made from, to make it again from other rows or weights."""
+    """What a fit was made from, to make it again from other rows or weights. others: (m, p), optima of other basins."""
 
     problem: Problem
     z: np.ndarray
+    others: np.ndarray
     table: Table
     weights: np.ndarray
     width: float
@@ -55,7 +57,7 @@ class Fit(Displayed):
     model: with the fitted coefficients, in JAX's precision of the caller. names, values: all its coefficients, float64;
     free: the names of those that were fitted. at_boundary: those of them that the data do not identify (E → 0, a
     runaway exponent, a Beta at a point mass): their digits mean nothing. covariance: of the free coefficients, NaN at
-    the boundary. objective: the estimator's sum. log_likelihood: where the estimator is one, else None. residuals: of
+    the boundary, and all NaN where there are no more independent rows than coefficients. objective: the estimator's sum. log_likelihood: where the estimator is one, else None. residuals: of
     every row, log observed − log predicted (for least squares without logarithms, for counts of pass rates).
     starts, share_at_best: how many were tried, and the share of them that reached the objective. converged: does the
     next Newton step promise nothing? notes: what to be careful about, in sentences. ensemble: refits to resampled data,
@@ -94,8 +96,13 @@ class Fit(Displayed):
 
     @property
     def standard_errors(self) -> dict[str, float]:
-        """Of every fitted coefficient, from the covariance; NaN at the boundary."""
+        """Of every fitted coefficient, from the covariance; NaN at the boundary, and where there are none."""
         return dict(zip(self.free, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+
+    @property
+    def has_errors(self) -> bool:
+        """Does any coefficient have a standard error? Not where there are no more rows, or groups, than coefficients."""
+        return bool(np.any(np.isfinite(np.diag(self.covariance))))
 
     @property
     def status(self) -> str:
@@ -151,6 +158,8 @@ class Fit(Displayed):
             raise ValueError(f"groups must be one label for each of the {rows} rows, got shape {labels.shape}")
         place = np.arange(rows) if labels is None else np.unique(labels, return_inverse=True)[1]
         count = int(np.max(place)) + 1
+        if count == 1:
+            raise ValueError("one group alone cannot be resampled: every resample is the data themselves")
         validate.memory(f"{n:,} resamples of {rows:,} rows", 8.0 * n * (count + rows + len(run.weights)))
         with jax.enable_x64(True):
             seed = np.asarray(jax.random.bits(key, (4,), "uint32"))
@@ -159,7 +168,7 @@ class Fit(Displayed):
         weights[:, :rows] = drawn[:, place] * run.weights[:rows]
         with jax.enable_x64(True):
             widths = [one for one in narrowing(run.width) if one <= max(10 * run.width, 0.02)]
-            z, _ = descend_all(run.problem, np.tile(run.z, (n, 1)), weights, widths, progress)
+            z = refitted(run.problem, np.concatenate([run.z[None], run.others]), weights, widths, progress)
             coefficients = [np.asarray(one) for one in _coefficients(run.problem.coordinates, z)]
         columns = [as_leaf(np.broadcast_to(one, n)) for one in coefficients]
         return Coordinates.of(self.model, {}, (), ()).built(columns)  # with the fit as its source
@@ -219,12 +228,15 @@ def _coefficient_table(fit: Fit) -> Grid:
             lines.append([name, human(value, 4), "", "not identified"])
         else:
             low, high = intervals[name]
-            lines.append([name, human(value, 5), human(errors[name], 3), f"{human(low, 4)} – {human(high, 4)}"])
+            known = np.isfinite(errors[name])
+            shown = [human(errors[name], 3), f"{human(low, 4)} – {human(high, 4)}"] if known else ["none", "none"]
+            lines.append([name, human(value, 5), *shown])
     return Grid(lines, header=True)
 
 
 def _quality(fit: Fit) -> list[str]:
-    tried = f"{fit.share_at_best:.0%} of {fit.starts:,} starts reached it"
+    share = f"{fit.share_at_best:.0%}" if fit.share_at_best >= 0.005 else "fewer than 1%"
+    tried = f"{share} of {fit.starts:,} starts reached it"
     likelihood = "" if fit.log_likelihood is None else f"; log likelihood {fit.log_likelihood:.4f}"
     return [f"  objective {fit.objective:.7g}; {tried}{likelihood}"]
 

@@ -32,6 +32,10 @@ _COLLAPSED = 8.0
 """A logarithm that has fallen so far below its start hardly moves a prediction any more."""
 _ZERO = -690.0
 """The logarithm of next to nothing, where a descent stays for want of a slope."""
+_KINKED = 1e-3
+"""At this δ the objective has about the kinks of absolute deviations."""
+_ALIKE = 1e-7
+"""Objectives so near each other, relatively, are of one optimum."""
 _FIRST_STEPS, _LAST_STEPS, _PATIENT_STEPS = 40, 200, 2000
 """Exact steps at a δ that is only on the way to the last, at the last, and for the few best."""
 _LANES = 8
@@ -116,8 +120,10 @@ def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: flo
     begun = np.concatenate([z[kept], _scattered(few, of_few, starts, exact - len(kept))])
     z, values = descend_all(problem, begun, weights, narrowing(width))
     # In a valley with kinks, each step ends at the next one: the best go on.
-    best = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")[:_LANES]
-    z[best], values[best] = descend_patiently(problem, z[best], weights, [width])
+    best = _best_few(values)
+    z[best], values[best] = descend_patiently(
+        problem, z[best], weights, [one for one in narrowing(width) if one <= max(width, _KINKED)]
+    )
     return _best(z, values, cluster)
 
 
@@ -140,7 +146,7 @@ def descend_all(
         here, value, heavy = jnp.asarray(z[lanes]), jnp.zeros(len(lanes)), jnp.asarray(of_lanes[lanes])
         for width in widths:
             last = width == widths[-1]
-            limit, tolerance = (steps, 1e-13) if last else (_FIRST_STEPS, 1e-6)
+            limit, tolerance = (steps, 1e-13) if last else (max(_FIRST_STEPS, steps // 10), 1e-6)
             here, value = _descend_exactly(problem, here, heavy, width, limit, tolerance)
         return here, value
 
@@ -282,12 +288,22 @@ def _distinct(z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.array(kept, dtype=int), cluster
 
 
+def _best_few(values: np.ndarray) -> np.ndarray:
+    """Where the least values are, each in a basin of its own: no two alike."""
+    kept: list[int] = []
+    for i in np.argsort(values, kind="stable"):
+        if len(kept) == _LANES or not np.isfinite(values[i]):
+            break
+        if not kept or values[i] - values[kept[-1]] > _ALIKE * abs(values[i]):
+            kept.append(int(i))
+    return np.array(kept or [0], dtype=int)
+
+
 def _best(z: np.ndarray, values: np.ndarray, cluster: np.ndarray) -> Found:
     """cluster: for every start, the row of z where it led, or −1."""
     values = np.where(np.isfinite(values), values, np.inf)
     best = int(np.argmin(values))
     # Data without noise are fitted to rounding, and no two starts alike.
     reached = values <= values[best] + 1e-6 * abs(values[best]) + 1e-18
-    order = np.argsort(values, kind="stable")[1:_LANES]
-    others = z[order[np.isfinite(values[order])]]
-    return Found(z[best], float(values[best]), float(np.mean((cluster >= 0) & reached[cluster])), others)
+    share = float(np.mean((cluster >= 0) & reached[cluster]))
+    return Found(z[best], float(values[best]), share, z[_best_few(values)[1:]])
