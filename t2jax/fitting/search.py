@@ -17,7 +17,7 @@ from t2jax.fitting.estimators import BetaBinomial, Estimator, Huber, LeastAbsolu
 from t2jax.fitting.families import Family, beta_of_rows, log_likelihood, log_prediction
 from t2jax.optimize.dense import Scalar, Vector
 
-__all__ = ["Found", "Problem", "descend_all", "descend_patiently", "narrowing", "search", "width_of"]
+__all__ = ["Found", "Problem", "best_few", "descend_all", "descend_patiently", "narrowing", "search", "width_of"]
 
 _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
@@ -120,7 +120,7 @@ def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: flo
     begun = np.concatenate([z[kept], _scattered(few, of_few, starts, exact - len(kept))])
     z, values = descend_all(problem, begun, weights, narrowing(width))
     # In a valley with kinks, each step ends at the next one: the best go on.
-    best = _best_few(values)
+    best = best_few(values)
     z[best], values[best] = descend_patiently(
         problem, z[best], weights, [one for one in narrowing(width) if one <= max(width, _KINKED)]
     )
@@ -288,7 +288,7 @@ def _distinct(z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.array(kept, dtype=int), cluster
 
 
-def _best_few(values: np.ndarray) -> np.ndarray:
+def best_few(values: np.ndarray) -> np.ndarray:
     """Where the least values are, each in a basin of its own: no two alike."""
     kept: list[int] = []
     for i in np.argsort(values, kind="stable"):
@@ -306,4 +306,4 @@ def _best(z: np.ndarray, values: np.ndarray, cluster: np.ndarray) -> Found:
     # Data without noise are fitted to rounding, and no two starts alike.
     reached = values <= values[best] + 1e-6 * abs(values[best]) + 1e-18
     share = float(np.mean((cluster >= 0) & reached[cluster]))
-    return Found(z[best], float(values[best]), share, z[_best_few(values)[1:]])
+    return Found(z[best], float(values[best]), share, z[best_few(values)[1:]])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from t2jax.fitting.errors import linearised
-from t2jax.fitting.search import Found, Problem, descend_patiently
+from t2jax.fitting.search import Found, Problem, best_few, descend_all, descend_patiently, narrowing
 
 __all__ = ["CLOSEST", "onto_rows"]
 
@@ -19,6 +19,7 @@ _STEPS, _EXCHANGES, _CORRECTIONS, _HALVINGS = 20, 60, 4, 8
 CLOSEST = 1e-10
 _CLOSER = (3e-8, 1e-8, 3e-9, 1e-9, 3e-10, CLOSEST)
 """Huber's δ on the way to an optimum between vertices, where each of up to p rows is off by δ."""
+_SHAKES = 32
 _FELT = 1e-8
 """A coordinate that moves residuals by less than this, relative to others, is left where it is."""
 _SLACK = 1e-6
@@ -48,23 +49,36 @@ def onto_rows(problem: Problem, found: Found, weights: np.ndarray, width: float)
         r = linear.residuals[used]
         return _Point(z, r, linear.rows[used], float(heavy @ np.abs(r)), float(linear.value))
 
-    begun = np.concatenate([found.z[None], found.others])
+    begun = np.concatenate([found.z[None], found.others, _shaken(problem, found.z, weights, width)])
     closer, _ = descend_patiently(problem, begun, weights, _CLOSER)
     ends = [_best_vertex(at, at(z), heavy) for z in (found.z, *closer)]
     best, optimal = min(ends, key=lambda end: end[0].value)
+    if not optimal:
+        best, optimal = _best_vertex(at, best, heavy, patient=True)
     return found._replace(z=best.z, value=best.smooth), optimal
 
 
-def _best_vertex(at: Callable[[np.ndarray], _Point], here: _Point, weights: np.ndarray) -> tuple[_Point, bool]:
-    """(the last of ever better vertices from here on, or `here`; is it optimal?)."""
-    optimal = False
-    for _ in range(_STEPS):
+def _shaken(problem: Problem, z: np.ndarray, weights: np.ndarray, width: float) -> np.ndarray:
+    """Optima of other weights nearby, and from there again of these: absolute deviations have many optima side by side."""
+    rng = np.random.default_rng(0)
+    drawn = weights * rng.exponential(size=(_SHAKES, len(weights)))
+    moved, _ = descend_all(problem, np.tile(z, (_SHAKES, 1)), drawn, [0.01, 1e-3])
+    back, values = descend_all(problem, moved, weights, [one for one in narrowing(width) if one <= 1e-3])
+    return back[best_few(values)]
+
+
+def _best_vertex(
+    at: Callable[[np.ndarray], _Point], here: _Point, weights: np.ndarray, patient: bool = False
+) -> tuple[_Point, bool]:
+    """(the last of ever better vertices from here on, or `here`; is it optimal?). patient: by ever so short steps."""
+    optimal, halvings = False, 5 * _HALVINGS if patient else _HALVINGS
+    for _ in range(5 * _STEPS if patient else _STEPS):
         move, basis, optimal = _linear_optimum(here.rows, here.r, weights)
         if move is None:
             return here, False
         there = _onto(at, here, move, basis)
         if not there.value <= here.value * (1 + 1e-13):
-            there = _along(at, here, move)
+            there = _along(at, here, move, halvings)
         if there is None:  # an optimum between vertices
             return here, False
         gain, here = here.value - there.value, there
@@ -83,11 +97,11 @@ def _onto(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, ba
     return there
 
 
-def _along(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray) -> _Point | None:
-    """The first of ever shorter steps that is no worse."""
-    for share in 0.5 ** np.arange(_HALVINGS):
+def _along(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, halvings: int) -> _Point | None:
+    """The first of ever shorter steps that is better."""
+    for share in 0.5 ** np.arange(halvings):
         there = at(here.z + share * move)
-        if there.value <= here.value * (1 + 1e-13):
+        if there.value < here.value:
             return there
     return None
 
