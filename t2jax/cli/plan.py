@@ -60,7 +60,7 @@ def answer(problem: "Problem") -> dict[str, Any]:
     }
     without = {"optimum": None, "baselines": None, "prices": [], "uncertainty": None, "notes": []}
     reason = problem.without_end() or problem.out_of_reach()
-    lacking = problem.not_identified()
+    reason = reason or problem.not_identified()
     if reason:
         status, said["reason"] = reason
         return {**said, **without, "status": status}
@@ -74,10 +74,9 @@ def answer(problem: "Problem") -> dict[str, Any]:
         status, said["reason"] = solution.reason.split(": ", 1)
         if status == "infeasible" and plan.target is not None:
             said["reason"] = missed_target(plan.target)
-        said["reason"] = lacking or said["reason"]
         return {**said, **without, "status": status}
     if min(_where(solution)[:2]) < 1:
-        said["reason"] = lacking or too_small(plan.target)
+        said["reason"] = too_small(plan.target)
         return {**said, **without, "status": "infeasible"}
 
     columns = [_where(solution), sampled.result(), problem.one_sample()]
@@ -327,15 +326,19 @@ class Problem:
             )
         return rows
 
-    def not_identified(self) -> str | None:
-        """Why a plan by the fitted file is none, where its fit did not identify a term."""
+    def not_identified(self) -> tuple[str, str] | None:
+        """A plan needs both terms of the law, and a file fitted at a single N or D has one: the other is any number."""
+        source = getattr(getattr(self.fitted, "model", None), "provenance", None)
+        ranges = {name: getattr(source, name, None) for name in ("params", "tokens")}
+        single = [name for name, span in ranges.items() if span and span[0] == span[1]]
         names = [one for one in self.fitted.at_boundary if one in self.fitted.free] if self.fitted else []
-        if not names:
+        if not (single and names):
             return None
-        file = self.plan.law or self.plan.task
         return (
-            f"{', '.join(names)} of {file} {'was' if len(names) == 1 else 'were'} not identified by its fit: "
-            "fit it to runs that differ in what the term is of, or fix the coefficients"
+            "infeasible",
+            f"{self.plan.law or self.plan.task} was fitted at a single number of {single[0]}: "
+            f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not identified by its fit, so it does not say "
+            "what more would buy; fit runs that differ in it",
         )
 
     def uncertainty(self, solution: Solution) -> dict[str, Any] | None:

@@ -17,7 +17,16 @@ import numpy as np
 
 from t2jax.optimize.dense import Scalar, Vector
 
-__all__ = ["Coordinates", "Kind", "Term", "as_leaf", "coefficient_names", "coefficient_values", "in_float64", "with_values"]
+__all__ = [
+    "Coordinates",
+    "Kind",
+    "Term",
+    "as_leaf",
+    "coefficient_names",
+    "coefficient_values",
+    "in_float64",
+    "with_values",
+]
 
 
 class Kind(enum.Enum):

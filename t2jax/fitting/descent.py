@@ -65,9 +65,7 @@ def by_newton(objective: Callable[[Vector], Scalar]) -> Evaluate:
     return evaluate
 
 
-def descend(
-    evaluate: Evaluate, z: Float[Array, " p"], damping: Scalar, steps: Scalar, tolerance: Scalar
-) -> Descended:
+def descend(evaluate: Evaluate, z: Float[Array, " p"], damping: Scalar, steps: Scalar, tolerance: Scalar) -> Descended:
     """At most `steps` steps from z. Done where the next step promises less than `tolerance` of the objective."""
     p = z.shape[0]
 

@@ -101,7 +101,12 @@ def _with_slopes(fn: Callable[[list[Array]], Array], z: Array) -> tuple[Array, A
 
 
 def covariance_of(
-    linear: Linear, weights: np.ndarray, estimator: Estimator, groups: np.ndarray | None, real: Sequence[bool]
+    linear: Linear,
+    weights: np.ndarray,
+    estimator: Estimator,
+    groups: np.ndarray | None,
+    real: Sequence[bool],
+    fitted: int,
 ) -> tuple[np.ndarray, list[int]]:
     """((p, p) covariance of the coordinates, the coordinates that are not identified, whose entries are NaN).
 
@@ -109,7 +114,8 @@ def covariance_of(
     of squared scores, times n/(n − p) and G/(G − 1). For the beta-binomial likelihood without groups B⁻¹ itself. The
     curvature of Huber's loss and of absolute deviations is the density of residuals at zero, here counted within a
     bandwidth, row by row (Powell's estimator: noise differs between small and large runs; Koenker 2005, §3.4.2).
-    Of no more groups than coefficients nothing follows: all entries are NaN, whatever is identified.
+    fitted: how many coefficients were, also those that ended at a boundary: of no more groups (rows) than these nothing
+    follows, and all entries are NaN.
     real: of every coordinate, is it a coefficient as it is, in units of its own, rather than a logarithm or log odds?
     """
     p = linear.rows.shape[1]
@@ -136,8 +142,8 @@ def covariance_of(
     kept = [i for i in range(p) if i not in loose]
     covariance = np.full((p, p), np.nan)
     by_scores = groups is not None or not isinstance(estimator, BetaBinomial)
-    # Scores sum to zero over the rows: of p groups or fewer they leave some direction without any variance.
-    if not kept or (by_scores and count <= len(kept)):
+    # Scores sum to zero over the rows: of no more groups than coefficients some direction has no variance left.
+    if not kept or (by_scores and count <= fitted):
         return covariance, loose
     inverse = np.linalg.pinv(bread[np.ix_(kept, kept)], rcond=1e-13, hermitian=True)
     found = inverse

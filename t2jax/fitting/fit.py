@@ -73,7 +73,9 @@ def fit(
     template = template_of(model)
     if isinstance(fixed, Mapping):
         template = with_values(template, fixed)
-    settings = Settings(template, estimator, starts, (fixed,) if isinstance(fixed, str) else tuple(fixed), seed, columns)
+    settings = Settings(
+        template, estimator, starts, (fixed,) if isinstance(fixed, str) else tuple(fixed), seed, columns
+    )
     return fit_table(settings, *read_rows(family, data, groups, weights, columns), progress)
 
 
@@ -119,6 +121,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
             chosen,
             None if labels is None else _lengthened(labels, len(heavy)),
             [problem.coordinates.kinds[i] is Kind.REAL for i in problem.coordinates.free],
+            len(wanted),
         )
     free = problem.coordinates.free_names
     loose = sorted({*loose, *(free.index(name) for name in one_valued(family, table) if name in free)})
@@ -130,7 +133,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     known = np.where(np.isnan(covariance), 0.0, covariance)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = slopes @ known @ slopes.T
-    few = np.all(np.isnan(covariance)) and len(loose) < len(free)
+    few = bool(np.all(np.isnan(covariance))) and len(loose) < len(free)
     if few:  # as many coefficients as independent rows, or more: residuals say nothing of the noise
         spread[:] = np.nan
     # With an exponent its amplitude is lost, which is the size of the term in the middle of the data times N₀^α. So is
@@ -156,7 +159,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         converged=optimal or linear.converged(loose),
         notes=(
             *notes_on(template, family, table),
-            *(notes_on_few(table, heavy, len(free)) if few else ()),
+            *(notes_on_few(table, heavy, len(wanted)) if few else ()),
             *notes_on_range(problem.coordinates.names, coefficients),
         ),
         source=_named(table),

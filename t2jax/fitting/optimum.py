@@ -70,8 +70,8 @@ def optimum_interval(
     answer of `fit.bootstrap` (or the one that the fit was read with), for intervals from resampling, too.
 
     The delta method takes d log N*/d coefficient from the implicit function theorem and the fit's covariance;
-    coefficients at the boundary count as known; a fit without standard errors has intervals of NaN. Runs in float64. Raises NoSolutionError where the fitted law itself has
-    no optimum.
+    coefficients at the boundary count as known; a fit without standard errors has intervals of NaN. Runs in float64.
+    Raises NoSolutionError where the fitted law itself has no optimum.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be strictly between 0 and 1, got {level!r}")

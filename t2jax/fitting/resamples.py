@@ -68,6 +68,7 @@ def _losses(problem: Problem, z: Array, width: Array) -> Array:
     """(m, n): what every row adds to the objective at every point."""
 
     def one(z: Array) -> Array:
-        return -problem.log_likelihood(z) if problem.counted else huber(problem.residuals(z), width)
+        at = list(z)
+        return -problem.log_likelihood(at) if problem.counted else huber(problem.residuals(at), width)
 
     return jax.vmap(one)(z)

@@ -54,13 +54,14 @@ class Run:
 class Fit(Displayed):
     """A model fitted to data.
 
-    model: with the fitted coefficients, in JAX's precision of the caller. names, values: all its coefficients, float64;
-    free: the names of those that were fitted. at_boundary: those of them that the data do not identify (E → 0, a
-    runaway exponent, a Beta at a point mass): their digits mean nothing. covariance: of the free coefficients, NaN at
-    the boundary, and all NaN where there are no more independent rows than coefficients. objective: the estimator's sum. log_likelihood: where the estimator is one, else None. residuals: of
-    every row, log observed − log predicted (for least squares without logarithms, for counts of pass rates).
-    starts, share_at_best: how many were tried, and the share of them that reached the objective. converged: does the
-    next Newton step promise nothing? notes: what to be careful about, in sentences. ensemble: refits to resampled data,
+    model: with the fitted coefficients, in JAX's precision of the caller. names, values: all its coefficients,
+    float64; free: the names of those that were fitted. at_boundary: those of them that the data do not identify (E
+    → 0, a runaway exponent, a Beta at a point mass): their digits mean nothing. covariance: of the free
+    coefficients, NaN at the boundary, and all NaN where there are no more independent rows than coefficients.
+    objective: the estimator's sum. log_likelihood: where the estimator is one, else None. residuals: of every row,
+    log observed − log predicted (for least squares without logarithms, for counts of pass rates). starts,
+    share_at_best: how many were tried, and the share of them that reached the objective. converged: does the next
+    Newton step promise nothing? notes: what to be careful about, in sentences. ensemble: refits to resampled data,
     if it was read from a file that has them.
     """
 
@@ -101,7 +102,7 @@ class Fit(Displayed):
 
     @property
     def has_errors(self) -> bool:
-        """Does any coefficient have a standard error? Not where there are no more rows, or groups, than coefficients."""
+        """Does any coefficient have a standard error? With no more rows, or groups, than coefficients none does."""
         return bool(np.any(np.isfinite(np.diag(self.covariance))))
 
     @property

@@ -79,7 +79,6 @@ class Problem(eqx.Module):
             return -jnp.sum(weights * self.log_likelihood(z))
         return jnp.sum(weights * huber(self.residuals(z), delta))
 
-
     def floors(self) -> list[int]:
         """Places among the free coordinates of log E, the irreducible loss, which may well be 0."""
         at = self.coordinates
@@ -215,8 +214,9 @@ def _scattered(problem: Problem, weights: np.ndarray, starts: np.ndarray, count:
     drawn = weights * rng.exponential(size=(count, len(weights)))
     z, damping = starts[lanes], np.full(count, 1e-2)
     for _ in range(_ROUNDS):
-        z, _, damping, done = _roughly(problem, z, damping, drawn)
-        if np.all(done):
+        step = _roughly(problem, z, damping, drawn)
+        z, damping = np.asarray(step.z), np.asarray(step.damping)
+        if np.all(step.done):
             break
     z = np.where(z < starts[lanes] - _COLLAPSED, starts[lanes], z)
     z[::4, problem.floors()] = _ZERO

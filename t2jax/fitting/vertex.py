@@ -59,7 +59,7 @@ def onto_rows(problem: Problem, found: Found, weights: np.ndarray, width: float)
 
 
 def _shaken(problem: Problem, z: np.ndarray, weights: np.ndarray, width: float) -> np.ndarray:
-    """Optima of other weights nearby, and from there again of these: absolute deviations have many optima side by side."""
+    """Optima of other weights nearby, and from there of these again: such fits have many optima side by side."""
     rng = np.random.default_rng(0)
     drawn = weights * rng.exponential(size=(_SHAKES, len(weights)))
     moved, _ = descend_all(problem, np.tile(z, (_SHAKES, 1)), drawn, [0.01, 1e-3])
@@ -88,7 +88,7 @@ def _best_vertex(
 
 
 def _onto(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, basis: np.ndarray) -> _Point:
-    """The point where these rows are zero, near here + move: Newton's steps within the space of the felt coordinates."""
+    """The point where these rows are zero, near here + move: Newton's steps in the felt coordinates."""
     there = at(here.z + move)
     for _ in range(_CORRECTIONS):
         if not np.isfinite(there.rows[basis]).all():
@@ -106,10 +106,8 @@ def _along(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, h
     return None
 
 
-def _linear_optimum(
-    rows: np.ndarray, r: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray | None, np.ndarray, bool]:
-    """(the move d of least Σ w·|r + rows·d|, the rows it makes zero, is it optimal?); None where no p are independent."""
+def _linear_optimum(rows: np.ndarray, r: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, bool]:
+    """(the move d of least Σ w·|r + rows·d|, the rows it makes zero, is it optimal?); None if p rows depend."""
     scale = np.linalg.norm(rows, axis=0)
     felt = np.flatnonzero(np.isfinite(scale) & (scale > _FELT * np.max(scale, initial=0.0)))
     S = rows[:, felt] / scale[felt]
