@@ -20,6 +20,8 @@ CLOSEST = 1e-10
 _CLOSER = (3e-8, 1e-8, 3e-9, 1e-9, 3e-10, CLOSEST)
 """Huber's δ on the way to an optimum between vertices, where each of up to p rows is off by δ."""
 _SHAKES = 32
+_ON = 1e-8
+"""A residual below this is one of a row that the fit goes through."""
 _FELT = 1e-8
 """A coordinate that moves residuals by less than this, relative to others, is left where it is."""
 _SLACK = 1e-6
@@ -76,15 +78,16 @@ def _best_vertex(
         move, basis, optimal = _linear_optimum(here.rows, here.r, weights)
         if move is None:
             return here, False
+        predicted = here.value - float(weights @ np.abs(here.r + here.rows @ move))
         there = _onto(at, here, move, basis)
         if not there.value <= here.value * (1 + 1e-13):
-            there = _along(at, here, move, halvings)
+            there = _along(at, here, move, basis[np.abs(here.r[basis]) <= _ON], halvings)
         if there is None:  # an optimum between vertices
             return here, False
         gain, here = here.value - there.value, there
         if gain <= 1e-13 * here.value:
-            break
-    return here, optimal
+            return here, optimal and predicted <= 1e-9 * here.value
+    return here, False
 
 
 def _onto(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, basis: np.ndarray) -> _Point:
@@ -97,13 +100,18 @@ def _onto(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, ba
     return there
 
 
-def _along(at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, halvings: int) -> _Point | None:
-    """The first of ever shorter steps that is better."""
+def _along(
+    at: Callable[[np.ndarray], _Point], here: _Point, move: np.ndarray, kept: np.ndarray, halvings: int
+) -> _Point | None:
+    """The best of ever shorter steps, if any is better than none. kept: rows that stay at zero all along."""
+    best = None
     for share in 0.5 ** np.arange(halvings):
-        there = at(here.z + share * move)
-        if there.value < here.value:
-            return there
-    return None
+        there = _onto(at, here, share * move, kept) if len(kept) else at(here.z + share * move)
+        if there.value < (here if best is None else best).value:
+            best = there
+        elif best is not None:
+            break
+    return best
 
 
 def _linear_optimum(rows: np.ndarray, r: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, bool]:
