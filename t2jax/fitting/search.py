@@ -40,7 +40,7 @@ _FIRST_STEPS, _LAST_STEPS, _PATIENT_STEPS = 40, 200, 2000
 """Exact steps at a δ that is only on the way to the last, at the last, and for the few best."""
 _LANES = 8
 """Exact descents side by side: half of those of a few hundred rows, so that two cores share them."""
-_FEW = 32
+_FEW = 24
 """Rows that first descents see: enough to find the valley, whose floor exact descents then find with all rows."""
 
 _FEW_ROWS = 1024
