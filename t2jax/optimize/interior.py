@@ -4,8 +4,9 @@
 
 One problem at a time, in scalars (see `dense`); `vmap` makes it a batch. Constraints get slacks s > 0 and may start
 violated, the box is kept throughout. Steps minimise a quadratic model with the barrier, are held within a trust radius,
-and count only if a merit function falls, so the method also descends where f is not convex. Once the barrier is small,
-Newton steps on the active set alone (`polish`) remove its last trace: what binds binds exactly, to the last bit.
+and count only if a merit function falls, so the method also descends where f is not convex. Newton's method on what
+binds (`sharp`) goes first, where it may be trusted, and last: it removes the barrier's trace, and what binds then binds
+to the last bit.
 """
 
 from collections.abc import Callable

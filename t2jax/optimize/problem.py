@@ -106,7 +106,7 @@ class Problem(eqx.Module):
 
     @property
     def curvature(self) -> Curvature:
-        """CONVEX where a local optimum is known to be global, SINGLE where another one has never been seen."""
+        """CONVEX where a local optimum is known to be global, SINGLE where no other was seen but in sight."""
         quantities = [self.objective, *(constraint.quantity for constraint in self.sorted()[1])]
         kind = self.objective.curvature
         if kind <= (Curvature.AFFINE if self.maximise else Curvature.CONVEX) and self._convex_set:

@@ -47,9 +47,9 @@ def minimize(
     throw: raise `NoSolutionError` where a single problem has none. Under `vmap` or `jit` nothing is raised: see status.
 
     Returns a `Solution`. Problems of power laws under FLOP budgets are convex in logarithms and the optimum is global;
-    others are searched from several starts, `T2Accuracy` where the first fails. Under `jit`, `vmap`, `grad`, `jacfwd`,
-    `jacrev` and `hessian` derivatives of allocation, value and prices come from the implicit function theorem, for
-    every coefficient and limit.
+    others are searched from several starts, `T2Accuracy` where the first fails or something better is in sight. Under
+    `jit`, `vmap`, `grad`, `jacfwd`, `jacrev` and `hessian` derivatives of allocation, value and prices come from the
+    implicit function theorem, for every coefficient and limit.
     Raises TypeError or ValueError for what is not a quantity or a constraint; `NoSolutionError` as above.
     """
     return _solve(quantity, subject_to, start, integer_samples, throw, maximise=False)
