@@ -5,6 +5,7 @@ import os
 
 import jax
 import numpy as np
+import pyarrow as pa
 import pytest
 from fit_references import ESTIMATORS, STORED, Case, best_of_scipy, reference, tables, thinned
 
@@ -170,3 +171,8 @@ def test_a_single_number_of_tokens_identifies_no_data_term(tmp_path, capsys):
     found.to_json(file)
     assert main(["plan", "--law", str(file), "--train-flops", "1e20"]) == 1
     assert "not identified by its fit" in capsys.readouterr().err
+    rows = {"law": [str(file), "besiroglu2024"], "train_flops": [1e20, 1e20]}
+    single, published = t2.plan_batch(pa.table(rows)).to_pylist()
+    assert single["status"] == "infeasible"
+    assert "not identified by its fit" in single["reason"]
+    assert published["status"] == "solved"

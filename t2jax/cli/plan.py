@@ -21,7 +21,7 @@ from t2jax.cli.scenario_options import given
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
-from t2jax.planning.coefficients import fit_of, is_task
+from t2jax.planning.coefficients import fit_of, is_task, not_identified
 from t2jax.planning.law_files import same_named_file
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import (
@@ -59,8 +59,7 @@ def answer(problem: "Problem") -> dict[str, Any]:
         "objective": problem.objective,
     }
     without = {"optimum": None, "baselines": None, "prices": [], "uncertainty": None, "notes": []}
-    reason = problem.without_end() or problem.out_of_reach()
-    reason = reason or problem.not_identified()
+    reason = problem.without_end() or problem.out_of_reach() or not_identified(plan.law or plan.task)
     if reason:
         status, said["reason"] = reason
         return {**said, **without, "status": status}
@@ -325,21 +324,6 @@ class Problem:
                 }
             )
         return rows
-
-    def not_identified(self) -> tuple[str, str] | None:
-        """A plan needs both terms of the law, and a file fitted at a single N or D has one: the other is any number."""
-        source = getattr(getattr(self.fitted, "model", None), "provenance", None)
-        ranges = {name: getattr(source, name, None) for name in ("params", "tokens")}
-        single = [name for name, span in ranges.items() if span and span[0] == span[1]]
-        names = [one for one in self.fitted.at_boundary if one in self.fitted.free] if self.fitted else []
-        if not (single and names):
-            return None
-        return (
-            "infeasible",
-            f"{self.plan.law or self.plan.task} was fitted at a single number of {single[0]}: "
-            f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not identified by its fit, so it does not say "
-            "what more would buy; fit runs that differ in it",
-        )
 
     def uncertainty(self, solution: Solution) -> dict[str, Any] | None:
         """Intervals of the optimum, where the law or task was fitted and its file says how well."""

@@ -19,7 +19,7 @@ from t2jax.planning.law_files import ReadFile, is_file_name, read_law_file
 from t2jax.planning.usage import UsageError, as_json, meant, printable, quoted
 from t2jax.provenance import Provenance
 
-__all__ = ["LAWS", "TASKS", "fit_of", "is_task", "law_or_task"]
+__all__ = ["LAWS", "TASKS", "fit_of", "is_task", "law_or_task", "not_identified"]
 
 LAWS: Mapping[str, tuple[str, ...]] = {
     "Chinchilla": ("E", "A", "B", "alpha", "beta"),
@@ -64,6 +64,26 @@ def fit_of(given: str) -> Any:
     if not is_file_name(given) or "fit" not in _read(given, read_law_file):
         return None
     return read_fit(Path(given))
+
+
+def not_identified(given: Any, read: ReadFile = read_law_file) -> tuple[str, str] | None:
+    """("infeasible", why) for the file of a fit at a single N or D, whose other term is any number; else None."""
+    if not isinstance(given, str) or not is_file_name(given):
+        return None
+    content = _read(given, read)
+    if not isinstance(content, dict):
+        return None
+    fit, source = content.get("fit"), content.get("provenance") or {}
+    single = [name for name in ("params", "tokens") if source.get(name) and len(set(source[name])) == 1]
+    names = [name for name in fit["at_boundary"] if name in fit["free"]] if fit else []
+    if not (single and names):
+        return None
+    return (
+        "infeasible",
+        f"{printable(given)} was fitted at a single number of {single[0]}: {', '.join(names)} "
+        f"{'was' if len(names) == 1 else 'were'} not identified by its fit, so it does not say what more would buy; "
+        "fit runs that differ in it",
+    )
 
 
 def _published(given: str, unique_tokens: float | None = None) -> Any:

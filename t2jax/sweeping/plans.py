@@ -16,7 +16,7 @@ import numpy as np
 
 from t2jax.allocation import Quantity
 from t2jax.optimize import Status
-from t2jax.planning.coefficients import is_task
+from t2jax.planning.coefficients import is_task, not_identified
 from t2jax.planning.law_files import ReadFile, read_law_file
 from t2jax.planning.objective import objective
 from t2jax.planning.scenario import (
@@ -217,7 +217,9 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers, read: Re
         rows = rows[target < 1]
     if not len(rows):
         return []
-    if ending := without_end(given, for_task=is_task(task), spelled=as_column):
+    ending = without_end(given, for_task=is_task(task), spelled=as_column)
+    ending = ending or not_identified(named.get("law") or named.get("task"), read)
+    if ending:
         answers.refuse(rows, ending[1], ending[0])
         return []
     whole = bool(scenarios.flags["integer_samples"][first]) and is_task(task)
