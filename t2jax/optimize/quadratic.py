@@ -126,7 +126,8 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
                 for a, slope, f, d, high in zip(at_upper, after, free, move, model.upper, strict=True)
             ),
         )
-        return once(Step(tuple(move), tuple(prices), binds, definite(stiff))), wrong
+        move, prices = once((tuple(move), tuple(prices)))
+        return Step(move, prices, binds, definite(stiff)), wrong
 
     def wrongs(wrong: Binds) -> Scalar:
         return sum(one.astype(jnp.int32) for one in jax.tree.leaves(wrong))
