@@ -145,9 +145,9 @@ def test_messages_have_a_bound(capsys, tmp_path):
     path = tmp_path / "task.json"
     path.write_text(json.dumps({"kind": "T2Accuracy", "law": "besiroglu2024", "theta": [1.5] * 400_000}))
     said = run(capsys, f"plan --task {path} --train-flops 1e20", 2).err
-    assert len(said) < 5_000
+    assert len(said) < 500
     assert said.startswith(f't2jax: {path}: "theta" must be a list of five numbers, got [1.5, 1.5')
-    assert " characters left out) … " in said
+    assert said.endswith("…\n")
     said = run(capsys, ["plan", "--law", "a" * 5_000], 2).err
     assert said == "t2jax: argument 3 has 5,000 characters: at most 4,096 are read\n"
     said = run(capsys, ["plan", *[f"word{i}" for i in range(3_000)]], 2).err
@@ -173,8 +173,8 @@ def test_messages_have_a_bound(capsys, tmp_path):
             "plan --hardware h100-sxm --usd-per-hour 1e308 --queries 1 --output-tokens 1 --usd 5M",
             "what a FLOP costs goes beyond the numbers there are: check --usd-per-hour and --overhead",
         ),
-        (f"plan --law {'a' * 300} --train-flops 1e20", f"no published law or task is called '{'a' * 300}'"),
-        (f"plan --law {'a' * 300}.json --train-flops 1e20", f"cannot read {'a' * 300}.json: File name too long"),
+        (f"plan --law {'a' * 300} --train-flops 1e20", f"no published law or task is called '{'a' * 39}…'"),
+        (f"plan --law {'a' * 300}.json --train-flops 1e20", f"cannot read {'a' * 199}…: File name too long"),
         (f"{COST} --output-tokens 5e-324", "--output-tokens must be zero or of a size of at least 2.23e-308, got 4.9"),
         (f"{COST} --kv-heads 1e308 --head-dim 1e308", "the model does not fit: a replica needs inf GB"),
         (
