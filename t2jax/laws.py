@@ -19,6 +19,7 @@ from t2jax.equations import Equation, Say, law_parts
 from t2jax.powers import PowerTerm, log_of_sum
 from t2jax.provenance import Provenance
 from t2jax.report import human
+from t2jax.special import expm1
 
 __all__ = ["Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "LossLaw", "Overtraining"]
 
@@ -266,4 +267,4 @@ class DataConstrained(LossLaw):
 def _effective(log_total: Array, log_unique: Array, decay: Array) -> Array:
     """log[U + U·R*·(1 − exp(−R/R*))], R = total/U − 1 ≥ 0: repeats are worth less and less."""
     repeats = jnp.expm1(log_total - log_unique)
-    return log_unique + jnp.log1p(-decay * jnp.expm1(-repeats / decay))
+    return log_unique + jnp.log1p(-decay * expm1(-repeats / decay))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax import validate
-from t2jax.special import expm1_over, log_failure, log_failure_per_a, log_failure_terms
+from t2jax.special import expm1, expm1_over, log_failure, log_failure_per_a, log_failure_terms
 
 __all__ = ["BetaPassRate", "pass_at_k"]
 
@@ -66,7 +66,7 @@ def _traced_pass_at_k(n: Array, c: Array, k: Array) -> Array:
     # C(n-c, k)/C(n, k) is the ratio of Betas B(c, b + k)/B(c, b) at b = n - c - k + 1. Elsewhere: any finite stand-in.
     usual = defined & ~certain
     c, b, k = jnp.where(usual, c, 0.0), jnp.where(usual, n - c - k + 1.0, 1.0), jnp.where(usual, k, 1.0)
-    return jnp.where(defined, jnp.where(certain, 1.0, -jnp.expm1(log_failure(c, b, k))), jnp.nan)
+    return jnp.where(defined, jnp.where(certain, 1.0, -expm1(log_failure(c, b, k))), jnp.nan)
 
 
 class BetaPassRate(eqx.Module):
@@ -103,7 +103,7 @@ class BetaPassRate(eqx.Module):
 
         k: samples per query, real, ≥ 1, any shape that broadcasts against a and b. Raises ValueError for k < 1.
         """
-        return -jnp.expm1(self.log_failure(k))
+        return -expm1(self.log_failure(k))
 
     def expected_samples(self, k: Any) -> Float[Array, "..."]:
         """Expected number of samples drawn when sampling stops at the first verified success, at most k.

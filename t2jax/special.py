@@ -22,7 +22,15 @@ from jaxtyping import Array, Float
 
 from t2jax.fusion import once
 
-__all__ = ["expm1_over", "log1p_over", "log_failure", "log_failure_per_a", "log_failure_terms", "log_odds_of_pass"]
+__all__ = [
+    "expm1",
+    "expm1_over",
+    "log1p_over",
+    "log_failure",
+    "log_failure_per_a",
+    "log_failure_terms",
+    "log_odds_of_pass",
+]
 
 # lgamma(x) = (x - 1/2) log x - x + log(2 pi)/2 + u * sum_n _LGAMMA[n] w^n   with u = 1/x, w = u^2
 # digamma(x) = log x - u/2 - w * sum_n _DIGAMMA[n] w^n                       (NIST DLMF 5.11.1, 5.11.2)
@@ -62,6 +70,15 @@ def log_failure_per_a(a: Any, b: Any, k: Any, both: Any) -> Float[Array, "..."]:
     return log_failure_terms(a, b + 1.0, k, per_a=True) - first
 
 
+def expm1(y: Float[Array, "..."]) -> Float[Array, "..."]:
+    """exp(y) − 1 of any shape, with slopes exp(y) to full relative precision however small they are.
+
+    JAX before 0.11 takes `jnp.expm1(y) + 1` for the slope, which near y = −25 has no five digits left.
+    """
+    low = y < -1.0
+    return jnp.where(low, jnp.exp(jnp.where(low, y, -1.0)) - 1.0, jnp.expm1(jnp.where(low, -1.0, y)))
+
+
 def expm1_over(y: Float[Array, "..."]) -> Float[Array, "..."]:
     """(exp(y) - 1) / y of any shape, smooth at 0, where it is 1."""
     small = abs(y) < 1 / 16
@@ -69,7 +86,7 @@ def expm1_over(y: Float[Array, "..."]) -> Float[Array, "..."]:
     series = 1.0
     for n in range(10, 1, -1):  # 1 + y/2 (1 + y/3 (1 + ...)); next: y^10 / 11! < 1e-19
         series = 1.0 + near / n * series
-    return jnp.where(small, series, jnp.expm1(far) / far)
+    return jnp.where(small, series, expm1(far) / far)
 
 
 def log_odds_of_pass(log_fail: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from t2jax.special import expm1_over, log_failure, log_failure_per_a, log_odds_of_pass
+from t2jax.special import expm1, expm1_over, log_failure, log_failure_per_a, log_odds_of_pass
 
 PAIRS = [(i, j) for i in range(3) for j in range(3)]  # second derivatives in (a, b, k)
 BOTH = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -184,6 +184,17 @@ def test_log_failure_per_a_is_smooth_through_zero(dtype):
 
     assert _worst(per_a(*z), values) < bar
     assert _worst(jax.jit(jax.vmap(jax.grad(per_a)))(*z), slopes) < 10 * bar
+
+
+@BOTH
+def test_slopes_of_expm1_keep_their_digits(dtype):
+    y = np.float32([*np.linspace(-60.0, 5.0, 131) + 0.01, -1.001, -1.0, -0.999, -1e-9, 1e-20]).tolist()
+    eps = float(jnp.finfo(dtype).eps)
+    x = jnp.asarray(y, dtype)
+    assert _worst(expm1(x), [mp.expm1(v) for v in map(mp.mpf, y)]) < 4 * eps
+    slopes = [mp.exp(v) for v in map(mp.mpf, y)]
+    for derivative in (jax.grad(expm1), jax.grad(jax.grad(expm1))):
+        assert _worst(jax.vmap(derivative)(x), slopes) < 8 * eps
 
 
 @BOTH
