@@ -76,7 +76,7 @@ def to_disk(case: str, rows: float) -> dict[str, float]:
     import pyarrow.parquet as pq
 
     import t2jax as t2
-    from t2jax.sweeping.sweep import BATCH
+    from t2jax.sweeping._sweep import BATCH
 
     jax.config.update("jax_enable_x64", True)
     law, train = t2.published("besiroglu2024"), t2.TrainingFLOPs()

@@ -6,58 +6,232 @@ Given budgets, choose parameters N, training tokens D and samples per query k to
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from t2jax._io.lazy import attach
+
 if TYPE_CHECKING:
     from t2jax import plot as plot
-    from t2jax.allocation import Allocation, Quantity, params, samples, tokens
-    from t2jax.architecture import FixedShape, ShapeLaw
-    from t2jax.costs import EquivalentFLOPs, InferenceFLOPs, TrainingFLOPs
-    from t2jax.custom import quantity
-    from t2jax.datasets import NoDataError, dataset, list_datasets
+    from t2jax.costs import (
+        EquivalentFLOPs as EquivalentFLOPs,
+    )
+    from t2jax.costs import (
+        FixedShape as FixedShape,
+    )
+    from t2jax.costs import (
+        Hardware as Hardware,
+    )
+    from t2jax.costs import (
+        InferenceFLOPs as InferenceFLOPs,
+    )
+    from t2jax.costs import (
+        Lifetime as Lifetime,
+    )
+    from t2jax.costs import (
+        PerSolvedTask as PerSolvedTask,
+    )
+    from t2jax.costs import (
+        Serving as Serving,
+    )
+    from t2jax.costs import (
+        ShapeLaw as ShapeLaw,
+    )
+    from t2jax.costs import (
+        Training as Training,
+    )
+    from t2jax.costs import (
+        TrainingFLOPs as TrainingFLOPs,
+    )
+    from t2jax.costs import (
+        accelerator as accelerator,
+    )
+    from t2jax.costs import (
+        list_accelerators as list_accelerators,
+    )
     from t2jax.fitting import (
-        BetaBinomial,
-        Fit,
-        Huber,
-        Interpolation,
-        LeastAbsoluteDeviations,
-        LeastSquares,
-        Polynomial,
-        envelope,
-        fit,
-        holdout,
-        isoflop,
-        optimum_interval,
+        BetaBinomial as BetaBinomial,
     )
-    from t2jax.hardware import Hardware, accelerator, list_accelerators
-    from t2jax.laws import Chinchilla, DataConstrained, ErrorFromLoss, Kaplan, Overtraining
-    from t2jax.lifetime import Lifetime, PerSolvedTask, Training
-    from t2jax.literature import list_published, published
-    from t2jax.models import known_models
-    from t2jax.optimize import NoSolutionError, Solution, Status, maximize, minimize
-    from t2jax.passk import BetaPassRate, pass_at_k
-    from t2jax.portfolio import Portfolio, Workload
-    from t2jax.rules import (
-        break_even_tokens,
-        capacity_floor,
-        compute_overhead,
-        inference_aware_optimum,
-        inference_factor,
-        overtraining_ratio,
-        serving_years,
+    from t2jax.fitting import (
+        Fit as Fit,
     )
-    from t2jax.serving import Serving
-    from t2jax.sweeping import grid, sweep
-    from t2jax.sweeping.plans import plan_batch
-    from t2jax.tasks import T2Accuracy, T2Loss
-    from t2jax.verification import MajorityVote, RepairLoop, VerificationFLOPs, Verifier
+    from t2jax.fitting import (
+        Huber as Huber,
+    )
+    from t2jax.fitting import (
+        Interpolation as Interpolation,
+    )
+    from t2jax.fitting import (
+        LeastAbsoluteDeviations as LeastAbsoluteDeviations,
+    )
+    from t2jax.fitting import (
+        LeastSquares as LeastSquares,
+    )
+    from t2jax.fitting import (
+        Polynomial as Polynomial,
+    )
+    from t2jax.fitting import (
+        envelope as envelope,
+    )
+    from t2jax.fitting import (
+        fit as fit,
+    )
+    from t2jax.fitting import (
+        holdout as holdout,
+    )
+    from t2jax.fitting import (
+        isoflop as isoflop,
+    )
+    from t2jax.fitting import (
+        optimum_interval as optimum_interval,
+    )
+    from t2jax.laws import (
+        Chinchilla as Chinchilla,
+    )
+    from t2jax.laws import (
+        DataConstrained as DataConstrained,
+    )
+    from t2jax.laws import (
+        ErrorFromLoss as ErrorFromLoss,
+    )
+    from t2jax.laws import (
+        Kaplan as Kaplan,
+    )
+    from t2jax.laws import (
+        Overtraining as Overtraining,
+    )
+    from t2jax.literature import (
+        NoDataError as NoDataError,
+    )
+    from t2jax.literature import (
+        dataset as dataset,
+    )
+    from t2jax.literature import (
+        known_models as known_models,
+    )
+    from t2jax.literature import (
+        list_datasets as list_datasets,
+    )
+    from t2jax.literature import (
+        list_published as list_published,
+    )
+    from t2jax.literature import (
+        published as published,
+    )
+    from t2jax.optimize import (
+        NoSolutionError as NoSolutionError,
+    )
+    from t2jax.optimize import (
+        Solution as Solution,
+    )
+    from t2jax.optimize import (
+        Status as Status,
+    )
+    from t2jax.optimize import (
+        maximize as maximize,
+    )
+    from t2jax.optimize import (
+        minimize as minimize,
+    )
+    from t2jax.planning import (
+        break_even_tokens as break_even_tokens,
+    )
+    from t2jax.planning import (
+        capacity_floor as capacity_floor,
+    )
+    from t2jax.planning import (
+        compute_overhead as compute_overhead,
+    )
+    from t2jax.planning import (
+        inference_aware_optimum as inference_aware_optimum,
+    )
+    from t2jax.planning import (
+        inference_factor as inference_factor,
+    )
+    from t2jax.planning import (
+        overtraining_ratio as overtraining_ratio,
+    )
+    from t2jax.planning import (
+        plan_batch as plan_batch,
+    )
+    from t2jax.planning import (
+        serving_years as serving_years,
+    )
+    from t2jax.quantities import (
+        Allocation as Allocation,
+    )
+    from t2jax.quantities import (
+        Constraint as Constraint,
+    )
+    from t2jax.quantities import (
+        Provenance as Provenance,
+    )
+    from t2jax.quantities import (
+        Quantity as Quantity,
+    )
+    from t2jax.quantities import (
+        params as params,
+    )
+    from t2jax.quantities import (
+        quantity as quantity,
+    )
+    from t2jax.quantities import (
+        samples as samples,
+    )
+    from t2jax.quantities import (
+        tokens as tokens,
+    )
+    from t2jax.sweeping import (
+        grid as grid,
+    )
+    from t2jax.sweeping import (
+        sweep as sweep,
+    )
+    from t2jax.tasks import (
+        BetaPassRate as BetaPassRate,
+    )
+    from t2jax.tasks import (
+        MajorityVote as MajorityVote,
+    )
+    from t2jax.tasks import (
+        Portfolio as Portfolio,
+    )
+    from t2jax.tasks import (
+        RepairLoop as RepairLoop,
+    )
+    from t2jax.tasks import (
+        T2Accuracy as T2Accuracy,
+    )
+    from t2jax.tasks import (
+        T2Loss as T2Loss,
+    )
+    from t2jax.tasks import (
+        VerificationFLOPs as VerificationFLOPs,
+    )
+    from t2jax.tasks import (
+        Verifier as Verifier,
+    )
+    from t2jax.tasks import (
+        Workload as Workload,
+    )
+    from t2jax.tasks import (
+        pass_at_k as pass_at_k,
+    )
 
-# Loaded when first asked for: `t2jax --help` and `t2jax list` then answer without loading JAX.
-_HOME = {
-    "t2jax.allocation": ("Allocation", "Quantity", "params", "samples", "tokens"),
-    "t2jax.architecture": ("FixedShape", "ShapeLaw"),
-    "t2jax.costs": ("EquivalentFLOPs", "InferenceFLOPs", "TrainingFLOPs"),
-    "t2jax.custom": ("quantity",),
-    "t2jax.datasets": ("NoDataError", "dataset", "list_datasets"),
-    "t2jax.fitting": (
+# By package. Loaded when first asked for: `t2jax --help` and `t2jax list` answer without loading JAX.
+_HOMES = {
+    "costs": (
+        "EquivalentFLOPs",
+        "FixedShape",
+        "Hardware",
+        "InferenceFLOPs",
+        "Lifetime",
+        "PerSolvedTask",
+        "Serving",
+        "ShapeLaw",
+        "Training",
+        "TrainingFLOPs",
+        "accelerator",
+        "list_accelerators",
+    ),
+    "fitting": (
         "BetaBinomial",
         "Fit",
         "Huber",
@@ -71,110 +245,78 @@ _HOME = {
         "isoflop",
         "optimum_interval",
     ),
-    "t2jax.hardware": ("Hardware", "accelerator", "list_accelerators"),
-    "t2jax.laws": ("Chinchilla", "DataConstrained", "ErrorFromLoss", "Kaplan", "Overtraining"),
-    "t2jax.optimize": ("NoSolutionError", "Solution", "Status", "maximize", "minimize"),
-    "t2jax.passk": ("BetaPassRate", "pass_at_k"),
-    "t2jax.portfolio": ("Portfolio", "Workload"),
-    "t2jax.lifetime": ("Lifetime", "PerSolvedTask", "Training"),
-    "t2jax.literature": ("list_published", "published"),
-    "t2jax.models": ("known_models",),
-    "t2jax.serving": ("Serving",),
-    "t2jax.rules": (
+    "laws": (
+        "Chinchilla",
+        "DataConstrained",
+        "ErrorFromLoss",
+        "Kaplan",
+        "Overtraining",
+    ),
+    "literature": (
+        "NoDataError",
+        "dataset",
+        "known_models",
+        "list_datasets",
+        "list_published",
+        "published",
+    ),
+    "optimize": (
+        "NoSolutionError",
+        "Solution",
+        "Status",
+        "maximize",
+        "minimize",
+    ),
+    "planning": (
         "break_even_tokens",
         "capacity_floor",
         "compute_overhead",
         "inference_aware_optimum",
         "inference_factor",
         "overtraining_ratio",
+        "plan_batch",
         "serving_years",
     ),
-    "t2jax.sweeping": ("grid", "sweep"),
-    "t2jax.sweeping.plans": ("plan_batch",),
-    "t2jax.tasks": ("T2Accuracy", "T2Loss"),
-    "t2jax.verification": ("MajorityVote", "RepairLoop", "VerificationFLOPs", "Verifier"),
+    "quantities": (
+        "Allocation",
+        "Constraint",
+        "Provenance",
+        "Quantity",
+        "params",
+        "quantity",
+        "samples",
+        "tokens",
+    ),
+    "sweeping": (
+        "grid",
+        "sweep",
+    ),
+    "tasks": (
+        "BetaPassRate",
+        "MajorityVote",
+        "Portfolio",
+        "RepairLoop",
+        "T2Accuracy",
+        "T2Loss",
+        "VerificationFLOPs",
+        "Verifier",
+        "Workload",
+        "pass_at_k",
+    ),
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-
-__all__ = [
-    "Allocation",
-    "BetaBinomial",
-    "BetaPassRate",
-    "Chinchilla",
-    "DataConstrained",
-    "EquivalentFLOPs",
-    "ErrorFromLoss",
-    "Fit",
-    "FixedShape",
-    "Hardware",
-    "Huber",
-    "InferenceFLOPs",
-    "Interpolation",
-    "Kaplan",
-    "LeastAbsoluteDeviations",
-    "LeastSquares",
-    "Lifetime",
-    "MajorityVote",
-    "NoDataError",
-    "NoSolutionError",
-    "Overtraining",
-    "PerSolvedTask",
-    "Polynomial",
-    "Portfolio",
-    "Quantity",
-    "RepairLoop",
-    "Serving",
-    "ShapeLaw",
-    "Solution",
-    "Status",
-    "T2Accuracy",
-    "T2Loss",
-    "Training",
-    "TrainingFLOPs",
-    "VerificationFLOPs",
-    "Verifier",
-    "Workload",
-    "accelerator",
-    "break_even_tokens",
-    "capacity_floor",
-    "compute_overhead",
-    "dataset",
-    "envelope",
-    "fit",
-    "grid",
-    "holdout",
-    "inference_aware_optimum",
-    "inference_factor",
-    "isoflop",
-    "known_models",
-    "list_accelerators",
-    "list_datasets",
-    "list_published",
-    "maximize",
-    "minimize",
-    "optimum_interval",
-    "overtraining_ratio",
-    "params",
-    "pass_at_k",
-    "plan_batch",
-    "published",
-    "quantity",
-    "samples",
-    "serving_years",
-    "sweep",
-    "tokens",
-]
+_load, _names, __all__ = attach(__name__, _HOMES)
+__all__ += ["__version__"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "plot":  # a module, and not in __all__: `from t2jax import *` must not need matplotlib
         return importlib.import_module("t2jax.plot")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 't2jax' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("t2jax")
+    return _load(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "plot"})
+    return sorted([*__all__, "plot"])

@@ -5,10 +5,10 @@ import os
 
 import pyarrow as pa
 
-from t2jax.sweeping import tables
-from t2jax.sweeping.header import FIGURES
-from t2jax.sweeping.reading import Source
-from t2jax.sweeping.tables import answer_table
+from t2jax.planning.tables import _tables as tables
+from t2jax.planning.tables._header import FIGURES
+from t2jax.planning.tables._reading import Source
+from t2jax.planning.tables._tables import answer_table
 
 ROWS = 5
 

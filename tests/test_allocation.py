@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.allocation import Curvature, Scale
-from t2jax.logs import log_sum
+from t2jax._xla.logs import log_sum
+from t2jax.quantities._allocation import Curvature, Scale
 
 LAW = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)
 TRAIN, SERVE = t2.TrainingFLOPs(), t2.InferenceFLOPs(1e6, 100.0, 50.0)

@@ -17,10 +17,10 @@ import pytest
 import t2jax
 from t2jax import fitting
 from t2jax.cli import main
-from t2jax.cli.plan_text import plan_text
-from t2jax.cli.progress import progress
-from t2jax.cli.uncertainty import caveats, uncertainty
-from t2jax.planning.fitted import read_fit
+from t2jax.cli._plan_text import plan_text
+from t2jax.cli._progress import progress
+from t2jax.cli._uncertainty import caveats, uncertainty
+from t2jax.planning._fitted import read_fit
 
 TRUE = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 MODELS = "chinchilla, kaplan, overtraining, data-constrained, t2-loss, t2-accuracy, beta"

@@ -14,7 +14,8 @@ from dataclasses import fields
 import pytest
 
 import t2jax
-from t2jax.cli import main, options
+from t2jax.cli import _options as options
+from t2jax.cli import main
 
 SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 COMMANDS = {

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import t2jax as t2
+from t2jax._io.output import Output
 from t2jax.cli import main
-from t2jax.sweeping.output import Output
 
 # A plain law under one budget: the program that is compiled soonest.
 LAW = "--law besiroglu2024"

@@ -10,8 +10,9 @@ import sys
 import pytest
 
 import t2jax
-from t2jax import validate
-from t2jax.cli import main, terminal
+from t2jax._io import validate
+from t2jax.cli import _terminal as terminal
+from t2jax.cli import main
 
 PLAN = "plan --law besiroglu2024 --train-flops 1e23"
 LAW = {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
@@ -223,7 +224,7 @@ def test_a_working_folder_that_may_not_be_searched(capsys, monkeypatch):
 
 
 def test_whatever_is_raised_is_a_sentence(capsys, monkeypatch):
-    from t2jax.cli import listing
+    from t2jax.cli import _listing as listing
 
     raised = ZeroDivisionError("float division by zero")
 
@@ -258,7 +259,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("module", ["tyro", "t2jax.cli.options", "numpy", "numpy.linalg", "jax", "t2jax.cli.plan"])
+@pytest.mark.parametrize("module", ["tyro", "t2jax.cli._options", "numpy", "numpy.linalg", "jax", "t2jax.cli._plan"])
 def test_an_interrupt_while_modules_are_loaded(module):
     done = ended(f"{module} {PLAN}", code=INTERRUPTED)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.datasets import load
-from t2jax.datasets.catalogue import CATALOGUE, File
-from t2jax.datasets.convert import CONVERSIONS
+from t2jax.literature import _load as load
+from t2jax.literature._catalogue import CATALOGUE, File
+from t2jax.literature._convert import CONVERSIONS
 
 MODELS = """Model Family,Model Nickname,HuggingFace Path,HuggingFace Revision,Tokens,Parameters,Layers,Dimension,\
 Context Length,Parameters Excluding Embeddings,Batch Size,Warming Up

@@ -12,8 +12,8 @@ from pages import Page, same
 from scipy.special import beta
 
 import t2jax as t2
-from t2jax.display import Grid, as_html, as_text
-from t2jax.provenance import Provenance
+from t2jax._io.display import Grid, as_html, as_text
+from t2jax.quantities._provenance import Provenance
 
 SOURCE = Provenance("ours", "Us & them 2024", params=(1e6, 1e9), tokens=None, samples=(1.0, 64.0), note="<by hand>")
 CHINCHILLA = t2.Chinchilla(1.25, 400.5, 2085.0, 0.34, 0.28, provenance=SOURCE)

@@ -12,7 +12,8 @@ from problems import as_printed
 from scipy.optimize import linprog, minimize
 
 import t2jax as t2
-from t2jax.fitting import Huber, LeastAbsoluteDeviations, LeastSquares, fit
+from t2jax.fitting import fit
+from t2jax.fitting._estimators import Huber, LeastAbsoluteDeviations, LeastSquares
 
 BESIROGLU = {"A": 477.825868, "B": 2143.417363, "E": 1.81721810, "alpha": 0.34731050, "beta": 0.36717243}
 BESIROGLU_LAD = {"A": 482.006055, "B": 2085.436245, "E": 1.81686413, "alpha": 0.34781307, "beta": 0.36585416}

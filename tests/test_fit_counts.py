@@ -13,8 +13,9 @@ from scipy.optimize import minimize
 from scipy.stats import betabinom
 
 import t2jax as t2
-from t2jax.fitting import BetaBinomial, LeastSquares, fit
-from t2jax.fitting.families import log_binomial, log_likelihood
+from t2jax.fitting import fit
+from t2jax.fitting._estimators import BetaBinomial, LeastSquares
+from t2jax.fitting._families import log_binomial, log_likelihood
 
 LAD = t2.Chinchilla(1.81686413, 482.006055, 2085.436245, 0.34781307, 0.36585416)
 

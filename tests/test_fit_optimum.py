@@ -10,7 +10,8 @@ import pytest
 from fit_references import ESTIMATORS, STORED, Case, best_of_scipy, reference, tables, thinned
 
 import t2jax as t2
-from t2jax.fitting import Huber, LeastAbsoluteDeviations, LeastSquares, fit
+from t2jax.fitting import fit
+from t2jax.fitting._estimators import Huber, LeastAbsoluteDeviations, LeastSquares
 
 BY_NAME = dict(zip(ESTIMATORS, (Huber(1e-3), LeastAbsoluteDeviations(), LeastSquares()), strict=True))
 NEAR = {"Huber": 1e-9, "LeastSquares": 1e-9, "LeastAbsoluteDeviations": 1e-5}

@@ -11,8 +11,10 @@ import pytest
 from pages import same
 
 import t2jax as t2
-from t2jax.fitting import BetaBinomial, Fit, Huber, LeastAbsoluteDeviations, LeastSquares, fit
-from t2jax.fitting.coordinates import Coordinates
+from t2jax.fitting import fit
+from t2jax.fitting._coordinates import Coordinates
+from t2jax.fitting._estimators import BetaBinomial, Huber, LeastAbsoluteDeviations, LeastSquares
+from t2jax.fitting._result import Fit
 
 LAW = t2.Chinchilla(1.8, 400.0, 2000.0, 0.34, 0.37)
 PARAMS = np.tile(np.geomspace(5e7, 1e10, 6), 6)
@@ -167,7 +169,7 @@ def test_a_file_is_never_overwritten_nor_left_half_written(found, tmp_path, monk
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("t2jax.fitting.files.os.replace", full)
+    monkeypatch.setattr("t2jax.fitting._files.os.replace", full)
     with pytest.raises(OSError, match="no space left"):
         found.to_json(tmp_path / "other.json")
     assert [one.name for one in tmp_path.iterdir()] == ["law.json"]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.fitting import Huber, LeastSquares, fit, holdout, optimum_interval
+from t2jax.fitting import fit, holdout
+from t2jax.fitting._estimators import Huber, LeastSquares
+from t2jax.fitting._optimum import optimum_interval
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 PUBLISHED_ERRORS = {"A": 124.5, "B": 1293.0, "E": 0.0257, "alpha": 0.0154, "beta": 0.0206}

@@ -10,7 +10,7 @@ import problems as p
 import pytest
 
 import t2jax as t2
-from t2jax.from_logs import from_logs
+from t2jax._xla.from_logs import from_logs
 
 LOGS = {"N": jnp.log(jnp.asarray(3e9)), "D": jnp.log(jnp.asarray(7e11))}
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import problems as p
 
-from t2jax.fusion import chained
+from t2jax._xla.fusion import chained
 
 
 def plain(u, v, rest):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import Akima1DInterpolator
 
-from t2jax.fitting.isoflop import Interpolation, Polynomial, envelope, isoflop
+from t2jax.fitting._isoflop import Interpolation, Polynomial, envelope, isoflop
 
 BUDGETS = 10.0 ** np.arange(17, 22)
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 from problems import as_printed
 
-from t2jax.literature import list_published, published
-from t2jax.provenance import Provenance
+from t2jax.literature._published import list_published, published
+from t2jax.quantities._provenance import Provenance
 
 ROWS = {row.name: row for row in list_published()}
 

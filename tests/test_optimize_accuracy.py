@@ -8,7 +8,7 @@ import problems as p
 import pytest
 
 import t2jax as t2
-from t2jax.special import log_failure_terms
+from t2jax._numerics.special import log_failure_terms
 
 ONE, TWO = p.Batched(p.accuracy_one_budget), p.Batched(p.accuracy_two_budgets)
 SHAPE = {**p.NUMBERS, "theta": np.array(p.THETA)}

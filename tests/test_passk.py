@@ -14,7 +14,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from t2jax.passk import BetaPassRate, pass_at_k
+from t2jax.tasks._passk import BetaPassRate, pass_at_k
 
 BOTH = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 mp.mp.dps = 50

@@ -14,7 +14,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import betaln
 
 import t2jax as t2
-from t2jax.sweeping.plans import RESULTS
+from t2jax.planning._batch import RESULTS
 
 LAW = t2.published("besiroglu2024")
 E, A, B, ALPHA, BETA = (float(getattr(LAW, name)) for name in ("E", "A", "B", "alpha", "beta"))

@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import minimize
 
 import t2jax as t2
-from t2jax.optimize.problem import Problem
-from t2jax.optimize.separable import separable
-from t2jax.optimize.solve import Layout
+from t2jax.optimize._minimize import Layout
+from t2jax.optimize._problem import Problem
+from t2jax.optimize.methods._separable import separable
 
 LAW = t2.published("besiroglu2024")
 TRAIN = t2.TrainingFLOPs()

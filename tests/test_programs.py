@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.custom import _program
-from t2jax.optimize import solve
+from t2jax.optimize import _minimize as solve
+from t2jax.quantities._custom import _program
 
 LAW, BUDGET = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658), 1e22
 

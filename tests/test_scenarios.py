@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from t2jax.planning.scenario import number
-from t2jax.sweeping import reading
-from t2jax.sweeping.reading import Source
-from t2jax.sweeping.scenarios import read_scenarios
+from t2jax.planning._scenario import number
+from t2jax.planning.tables import _reading as reading
+from t2jax.planning.tables._reading import Source
+from t2jax.planning.tables._scenarios import read_scenarios
 
 SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 

@@ -9,9 +9,9 @@ import problems as p
 import pytest
 
 import t2jax as t2
-from t2jax.optimize.multiplier import STEPS
-from t2jax.optimize.problem import Layout, Problem
-from t2jax.optimize.separable import separable
+from t2jax.optimize._problem import Layout, Problem
+from t2jax.optimize.methods._multiplier import STEPS
+from t2jax.optimize.methods._separable import separable
 
 TRAIN = t2.TrainingFLOPs()
 SERVE = t2.InferenceFLOPs(queries=1e6, output_tokens=500)

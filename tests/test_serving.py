@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import brentq
 
 import t2jax as t2
-from t2jax.architecture import CacheShape
+from t2jax.costs._architecture import CacheShape
 
 F, BW = 312e12, 2e12
 CARD = t2.Hardware("card", peak_flops={"bf16": F}, memory_bytes=80e9, bandwidth=BW, power_watts=400.0)

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from t2jax.special import expm1, expm1_over, log_failure, log_failure_per_a, log_odds_of_pass
+from t2jax._numerics.special import expm1, expm1_over, log_failure, log_failure_per_a, log_odds_of_pass
 
 PAIRS = [(i, j) for i in range(3) for j in range(3)]  # second derivatives in (a, b, k)
 BOTH = pytest.mark.parametrize("dtype", [np.float64, np.float32])

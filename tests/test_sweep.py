@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import Mesh
 
 import t2jax as t2
-from t2jax.sweeping.output import Output
+from t2jax._io.output import Output
 
 GRID = t2.grid(budget=np.geomspace(1e20, 1e26, 70), queries=[1e6, 1e9, 1e12])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.sweeping.output import Output
+from t2jax._io.output import Output
 
 pa = pytest.importorskip("pyarrow")
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from t2jax.fitting.table import FINITE, NATURAL, NONNEGATIVE, POSITIVE, SHARE, Column, read_table
+from t2jax.fitting._table import FINITE, NATURAL, NONNEGATIVE, POSITIVE, SHARE, Column, read_table
 
 PARAMS = Column("params", "N, model parameters", POSITIVE)
 TOKENS = Column("tokens", "D, training tokens", POSITIVE)
@@ -389,7 +389,7 @@ def test_data_of_another_type(data):
 
 def test_loads_nothing_heavy():
     # By path: the package around it may load more.
-    source = sys.modules["t2jax.fitting.table"].__file__
+    source = sys.modules["t2jax.fitting._table"].__file__
     code = f"""
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("table", {source!r})

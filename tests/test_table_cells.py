@@ -13,9 +13,9 @@ import pytest
 
 import t2jax as t2
 from t2jax.cli import main
-from t2jax.planning.law_files import MOST_BYTES
-from t2jax.sweeping.cells import numbers_of, texts_of
-from t2jax.sweeping.header import RESULTS
+from t2jax.planning._law_files import MOST_BYTES
+from t2jax.planning.tables._cells import numbers_of, texts_of
+from t2jax.planning.tables._header import RESULTS
 
 LAW = {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 NAME = "besiroglu2024"
@@ -287,7 +287,7 @@ def test_a_law_file_of_a_cell_is_part_of_what_is_resumed(here, capsys):
 
 @pytest.mark.parametrize("where", ["cell", "option"])
 def test_a_law_file_that_changes_ends_the_run(here, capsys, monkeypatch, where):
-    from t2jax.sweeping.output import Output
+    from t2jax._io.output import Output
 
     cells = "mine.json,1e22\n" if where == "cell" else ",1e22\n"
     (here / "scenarios.csv").write_text("law,train_flops\n" + cells * 4)

@@ -8,8 +8,8 @@ import pytest
 
 import t2jax as t2
 from t2jax.cli import main
-from t2jax.planning.scenario import FLAGS, NAMES, NUMBERS
-from t2jax.sweeping.header import check_columns
+from t2jax.planning._scenario import FLAGS, NAMES, NUMBERS
+from t2jax.planning.tables._header import check_columns
 
 FIELDS = (*NUMBERS, *NAMES, *FLAGS)
 LAW = "besiroglu2024"

@@ -10,7 +10,7 @@ import pytest
 from quick_tables import ROWS, content, line, run, set_up
 
 from t2jax.cli import main
-from t2jax.sweeping import tables
+from t2jax.planning.tables import _tables as tables
 
 SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 

@@ -15,7 +15,7 @@ import pytest
 
 import t2jax as t2
 from t2jax.cli import main
-from t2jax.sweeping.header import RESULTS
+from t2jax.planning.tables._header import RESULTS
 
 pytestmark = pytest.mark.slow
 

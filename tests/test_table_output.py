@@ -12,9 +12,9 @@ import pytest
 from quick_tables import ROWS, content, line, quick, run, set_up
 
 from t2jax.cli import main
-from t2jax.sweeping import tables
-from t2jax.sweeping.files import write_table
-from t2jax.sweeping.header import RESULTS
+from t2jax.planning.tables import _tables as tables
+from t2jax.planning.tables._files import write_table
+from t2jax.planning.tables._header import RESULTS
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Nothing that happens is a traceback: every command ends here, with a status and a sentence.
     """
     try:
-        from t2jax.cli import interrupts, terminal
+        from t2jax.cli import _interrupts as interrupts
+        from t2jax.cli import _terminal as terminal
 
         if argv is None:
             interrupts.end_at_once()
@@ -34,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _ended(words: list[str]) -> int:
     """The status of the command, whatever it raises."""
-    from t2jax.cli import interrupts, terminal
-    from t2jax.planning.usage import UsageError
+    from t2jax._io.usage import UsageError
+    from t2jax.cli import _interrupts as interrupts
+    from t2jax.cli import _terminal as terminal
 
     try:
         return _run(words)
@@ -61,18 +63,20 @@ def _ended(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from t2jax.cli import terminal
+    from t2jax.cli import _terminal as terminal
 
     if words == ["--version"]:
         terminal.say(f"t2jax {_version()}")
         return ANSWERED
-    from t2jax.planning.usage import UsageError
+    from t2jax._io.usage import UsageError
 
     try:
         import tyro  # noqa: F401
     except ModuleNotFoundError:
         raise UsageError('the command line needs tyro: pip install "t2jax[cli]"') from None
-    from t2jax.cli import cost_options, fit_options, options
+    from t2jax.cli import _cost_options as cost_options
+    from t2jax.cli import _fit_options as fit_options
+    from t2jax.cli import _options as options
 
     try:
         with terminal.output():
@@ -96,22 +100,22 @@ def _run(words: list[str]) -> int:
 
 def _plan(plan: Any) -> int:
     with _float64():
-        from t2jax.cli.plan import Problem, answer
+        from t2jax.cli._plan import Problem, answer
 
         if plan.hardware is None:
             problem = Problem.of(plan)
         else:
-            from t2jax.cli.money import PaidProblem
+            from t2jax.cli._money import PaidProblem
 
             problem = PaidProblem.of(plan)
         said = {**answer(problem), "plot": plan.plot}
         if plan.plot is not None and said["reason"] is None:
-            from t2jax.cli.interrupts import in_order
-            from t2jax.cli.pictures import draw_plan
+            from t2jax.cli._interrupts import in_order
+            from t2jax.cli._pictures import draw_plan
 
             with in_order():
                 draw_plan(problem, said, plan.plot)
-    from t2jax.cli.plan_text import plan_text
+    from t2jax.cli._plan_text import plan_text
 
     _say("plan", said, as_json=plan.json, text=plan_text if said["reason"] is None else None)
     return _status(said)
@@ -119,8 +123,8 @@ def _plan(plan: Any) -> int:
 
 def _fit(options: Any) -> int:
     with _float64():
-        from t2jax.cli.fit import answer
-        from t2jax.cli.interrupts import in_order
+        from t2jax.cli._fit import answer
+        from t2jax.cli._interrupts import in_order
 
         with in_order():
             said, text = answer(options)
@@ -129,13 +133,13 @@ def _fit(options: Any) -> int:
 
 
 def _sweep(command: Any, words: Sequence[str]) -> int:
-    from t2jax.cli.sweep_options import checked_sweep
+    from t2jax.cli._sweep_options import checked_sweep
 
     sweep, batch_size = checked_sweep(command)
     with _float64():
-        from t2jax.cli.interrupts import in_order
-        from t2jax.cli.sweep import Stopped, answer, asides, sweep_text
-        from t2jax.cli.terminal import complain
+        from t2jax.cli._interrupts import in_order
+        from t2jax.cli._sweep import Stopped, answer, asides, sweep_text
+        from t2jax.cli._terminal import complain
 
         try:
             with in_order():
@@ -153,17 +157,17 @@ def _sweep(command: Any, words: Sequence[str]) -> int:
 
 
 def _frontier(command: Any) -> int:
-    from t2jax.cli.sweep_options import checked_frontier
+    from t2jax.cli._sweep_options import checked_frontier
 
     span = checked_frontier(command)
     with _float64():
-        from t2jax.cli.frontier import answer, frontier_text
-        from t2jax.cli.interrupts import in_order
+        from t2jax.cli._frontier import answer, frontier_text
+        from t2jax.cli._interrupts import in_order
 
         with in_order():
             said = answer(command, span)
             if command.plot is not None and any(row["status"] == "solved" for row in said["rows"]):
-                from t2jax.cli.pictures import draw_frontier
+                from t2jax.cli._pictures import draw_frontier
 
                 draw_frontier(said, command.plot)
     _say("frontier", said, as_json=command.json, text=frontier_text)
@@ -172,7 +176,7 @@ def _frontier(command: Any) -> int:
 
 def _cost(command: Any) -> int:
     with _float64():
-        from t2jax.cli.cost import answer, cost_text
+        from t2jax.cli._cost import answer, cost_text
 
         said, bill = answer(command)
     _say("cost", said, as_json=command.json, text=lambda said: cost_text(said, bill))
@@ -180,7 +184,8 @@ def _cost(command: Any) -> int:
 
 
 def _list(command: Any) -> int:
-    from t2jax.cli import listing, terminal
+    from t2jax.cli import _listing as listing
+    from t2jax.cli import _terminal as terminal
 
     if command.hardware:
         with _float64():
@@ -197,7 +202,7 @@ def _list(command: Any) -> int:
 
 def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str] | None) -> None:
     """text: of `said`; None where there is nothing to say in words."""
-    from t2jax.cli import terminal
+    from t2jax.cli import _terminal as terminal
 
     if as_json:
         terminal.say_json({"version": _version(), "command": command, **said})
@@ -209,7 +214,7 @@ def _status(said: dict[str, Any]) -> int:
     """And why there is no solution, where there is none."""
     if said["reason"] is None:
         return ANSWERED
-    from t2jax.cli.terminal import complain
+    from t2jax.cli._terminal import complain
 
     complain(f"no solution: {said['status']}: {said['reason']}")
     return NO_SOLUTION

@@ -1,11 +1,11 @@
 """Laws from runs: fits, how sure they are, and how sure the optimum is."""
 
-from t2jax.fitting.estimators import BetaBinomial, Huber, LeastAbsoluteDeviations, LeastSquares
-from t2jax.fitting.fit import fit
-from t2jax.fitting.holdout import Holdout, holdout
-from t2jax.fitting.isoflop import Envelope, Interpolation, IsoFLOP, Polynomial, envelope, isoflop
-from t2jax.fitting.optimum import Interval, OptimumInterval, optimum_interval
-from t2jax.fitting.result import Fit
+from t2jax.fitting._estimators import BetaBinomial, Huber, LeastAbsoluteDeviations, LeastSquares
+from t2jax.fitting._fit import fit
+from t2jax.fitting._holdout import Holdout, holdout
+from t2jax.fitting._isoflop import Envelope, Interpolation, IsoFLOP, Polynomial, envelope, isoflop
+from t2jax.fitting._optimum import Interval, OptimumInterval, optimum_interval
+from t2jax.fitting._result import Fit
 
 __all__ = [
     "BetaBinomial",

@@ -1,6 +1,6 @@
 """Problem → solution: one entry point, `minimize` (and `maximize`)."""
 
-from t2jax.optimize.solution import NoSolutionError, Solution, Status
-from t2jax.optimize.solve import maximize, minimize
+from t2jax.optimize._minimize import maximize, minimize
+from t2jax.optimize._solution import NoSolutionError, Solution, Status
 
 __all__ = ["NoSolutionError", "Solution", "Status", "maximize", "minimize"]

@@ -52,7 +52,7 @@ def test_what_cannot_be_written_is_said_first(here, capsys, command, of, plot, m
 
 
 def test_a_missing_matplotlib_is_said(here, capsys, monkeypatch):
-    monkeypatch.setattr("t2jax.cli.plot_options.find_spec", lambda name: None)
+    monkeypatch.setattr("t2jax.cli._plot_options.find_spec", lambda name: None)
     printed = run(capsys, "plan --law besiroglu2024 --train-flops 1e23 --plot a.png", 2)
     assert printed.err == 't2jax: --plot needs matplotlib: pip install "t2jax[plot]"\n'
 
@@ -72,7 +72,7 @@ def test_without_a_solution_there_is_no_picture(here, capsys):
     ],
 )
 def test_plans_of_every_kind_have_a_picture_whose_words_can_be_read(here, capsys, line, seen, monkeypatch):
-    from t2jax.cli import pictures
+    from t2jax.cli import _pictures as pictures
 
     drawn = []
     monkeypatch.setattr(pictures, "_save", lambda figure, path: drawn.append(figure))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from t2jax.plot.style import COLOURS, log_axis, look, rounded, short
+from t2jax.plot._style import COLOURS, log_axis, look, rounded, short
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""`t2jax frontier`: the optimum along a range, as a table that a person reads, as JSON, or in a file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from t2jax._io.output import arrow
+from t2jax._io.text import aligned, human
+from t2jax._io.usage import UsageError, refuse_existing
+from t2jax.cli._plan_text import flops
+from t2jax.cli._sweep import defaults_of
+from t2jax.cli._sweep_options import Frontier, Span
+from t2jax.planning._batch import RESULTS, answered
+from t2jax.planning._coefficients import is_task
+from t2jax.planning._law_files import same_named_file
+from t2jax.planning._objective import objective
+from t2jax.planning._scenario import DEFAULT_TASK, NAMES, as_option, lacks_demand
+from t2jax.planning.tables._files import write_table
+from t2jax.tasks import T2Accuracy
+
+__all__ = ["TITLES", "answer", "frontier_text"]
+
+_ALL = 40
+"""As many rows are shown; of more about half as many, evenly spread."""
+TITLES = {
+    "total_flops": "FLOPs",
+    "train_flops": "training FLOPs",
+    "inference_flops": "inference FLOPs",
+    "target": "target",
+    "queries": "queries",
+    "prompt_tokens": "prompt tokens",
+    "output_tokens": "output tokens",
+    "unique_tokens": "unique tokens",
+    "max_params": "max N",
+    "max_tokens": "max D",
+    "max_samples": "max k",
+}
+
+
+def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
+    """What `--json` prints. Raises `UsageError`."""
+    out = None if frontier.out is None else Path(frontier.out)
+    if out is not None:
+        refuse_existing(out)
+    fixed = {name: value for name, value in defaults_of(frontier).items() if name != span.name}
+    varies = {span.name, *fixed}
+    G, gamma, unique_tokens = (1.0 if name in varies else None for name in ("G", "gamma", "unique_tokens"))
+    task, _ = objective(frontier.task, frontier.law, G=G, gamma=gamma, unique_tokens=unique_tokens, spelled=as_option)
+    if fault := lacks_demand(varies, for_task=is_task(task), spelled=as_option):
+        raise UsageError(fault)
+    try:
+        pa = arrow()
+        points = np.geomspace(span.start, span.stop, span.count)
+        plans = answered(pa.table({span.name: points}), fixed, {})
+        if out is not None:
+            write_table([plans], out)
+    except ImportError:
+        raise UsageError('t2jax frontier needs pyarrow: pip install "t2jax[io]"') from None
+    except OSError as error:
+        raise UsageError(str(error)) from None
+    return {
+        "inputs": {
+            **{name: getattr(frontier, name) for name in fixed},
+            span.name: {"start": span.start, "stop": span.stop, "count": span.count},
+            **({} if frontier.law or frontier.task else {"task": DEFAULT_TASK}),
+        },
+        "varied": span.name,
+        "of": "pass_at_k" if isinstance(task, T2Accuracy) else "task_loss_nats" if is_task(task) else "loss_nats",
+        "sources": [f"{source.name}: {source.citation}".rstrip(": ") for source in task.provenances()],
+        "rows": plans.select([span.name, *RESULTS]).to_pylist(),
+        "out": frontier.out,
+        "plot": frontier.plot,
+    }
+
+
+def frontier_text(said: dict[str, Any]) -> str:
+    """The frontier as a table, and what to know of it."""
+    rows, varied = said["rows"], said["varied"]
+    solved = [row for row in rows if row["status"] == "solved"]
+    shown = solved
+    if len(solved) > _ALL:
+        shown = [solved[i] for i in np.linspace(0, len(solved) - 1, _ALL // 2).round().astype(int)]
+    columns = {TITLES.get(varied, varied): lambda row: _varied(varied, row[varied]) + " "}
+    columns["N"] = lambda row: human(row["params"]) + " "
+    columns["D"] = lambda row: human(row["tokens"]) + " "
+    if said["of"] != "loss_nats":
+        columns["k"] = lambda row: _samples(row["samples"]) + " "
+    columns["D/N"] = lambda row: human(row["tokens_per_param"]) + " "
+    if said["of"] == "task_loss_nats":
+        columns["−log pass@k"] = lambda row: f"{row['value']:.4f} "
+    elif said["of"] == "loss_nats":
+        columns["loss"] = lambda row: f"{row['loss_nats']:.4f} "
+    if said["of"] != "loss_nats":
+        columns["pass@k"] = lambda row: f"{100 * row['pass_at_k']:.4g}% "
+    if any(row["inference_flops_used"] is not None and row["total_flops_used"] is not None for row in rows):
+        columns["training"] = lambda row: f"{100 * row['train_flops_used'] / row['total_flops_used']:.3g}% "
+    if varied == "target":
+        columns["FLOPs"] = lambda row: flops(row["total_flops_used"]) + " "
+    elif any(row["total_flops_used"] and abs(row["total_flops_used"] / row[varied] - 1) > 1e-6 for row in solved):
+        columns["FLOPs used"] = lambda row: flops(row["total_flops_used"]) + " "
+    cells = [[*(title + " " for title in columns)]]
+    cells += [[show(row) for show in columns.values()] for row in shown]
+    for line, row in zip(cells[1:], shown, strict=True):
+        line[1] = line[1].rstrip() + (" " if row["in_fit_range"] else "*")
+
+    lines = [_title(said)]
+    if shown:
+        lines.append(aligned(cells))
+        if not all(row["in_fit_range"] for row in shown):
+            lines.append("  *: N, D or k is outside the range that was fitted")
+        if len(shown) < len(solved):
+            lines.append(f"  {len(shown)} of {len(solved):,} rows; --out and --json give all")
+    for status, first, count in _unsolved(rows):
+        where = f"{TITLES.get(varied, varied)} {_varied(varied, first[varied])}"
+        begins = f"{count} rows have no solution, for example" if count > 1 else "no solution for"
+        lines.append(f"  {begins} {where}: {status.replace('_', ' ')}: {first['reason']}")
+    if said["out"] is not None:
+        lines.append(f"All {len(rows):,} rows are in {said['out']}")
+    if said["plot"] is not None and solved:
+        lines.append(f"The picture is in {said['plot']}")
+    return "\n".join(lines)
+
+
+def _title(said: dict[str, Any]) -> str:
+    inputs = said["inputs"]
+    given = [f"{as_option(key)} {_given(key, value)}".rstrip() for key, value in inputs.items()]
+    lines = [f"Compute-optimal frontier: {' '.join(given)}"]
+    lines += [f"  source  {source}" for source in said["sources"]]
+    names = [inputs[name] for name in NAMES if name in inputs]
+    return "\n".join([*lines, *(f"  note    {note}" for note in filter(None, map(same_named_file, names)))])
+
+
+def _given(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{_short(value['start'])}:{_short(value['stop'])}:{value['count']}"
+    return "" if value is True else value if isinstance(value, str) else _short(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:g}".replace("e+0", "e").replace("e+", "e")
+
+
+def _unsolved(rows: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], int]]:
+    found: dict[str, tuple[dict[str, Any], int]] = {}
+    for row in rows:
+        if row["status"] != "solved":
+            first, count = found.get(row["status"], (row, 0))
+            found[row["status"]] = first, count + 1
+    return [(status, first, count) for status, (first, count) in found.items()]
+
+
+def _varied(name: str, value: float) -> str:
+    if name.endswith("flops"):
+        return flops(value)
+    return f"{value:.4g}" if name in ("target", "G", "gamma") else human(value)
+
+
+def _samples(k: float) -> str:
+    return f"{k:,.0f}" if k >= 1000 or abs(k - round(k)) < 1e-6 * k else f"{k:.4g}"

@@ -1,0 +1,94 @@
+"""`t2jax list`: the published laws and tasks as a table, or as JSON with their coefficients."""
+
+from typing import Any
+
+from t2jax.literature import Published, list_published
+from t2jax.planning._coefficients import LAWS, TASKS
+
+__all__ = ["as_text", "hardware_as_text", "hardware_rows", "rows"]
+
+
+def as_text() -> str:
+    """Tasks, laws, and what plan cannot use, each with the range it was fitted on."""
+    known = list_published()
+    blocks = [
+        ("Tasks: t2jax plan --task NAME", [row for row in known if row.kind in TASKS]),
+        ("Loss laws: t2jax plan --law NAME", [row for row in known if row.kind in LAWS]),
+        ("From loss to benchmark error: in Python only", [row for row in known if row.kind not in (*LAWS, *TASKS)]),
+    ]
+    heading = ("name", "kind", "params N", "tokens D", "samples k")
+    cells = {row.name: _cells(row) for row in known}
+    widths = [max(len(line[i]) for line in (heading, *cells.values())) for i in range(len(heading))]
+
+    def line(words: tuple[str, ...]) -> str:
+        return "  " + "  ".join(word.ljust(width) for word, width in zip(words, widths, strict=True)).rstrip()
+
+    lines = []
+    for title, members in blocks:
+        lines += [title, line(heading)]
+        for row in members:
+            counts = "; N without embeddings" if row.convention == "non-embedding" else ""
+            lines += [line(cells[row.name]), f"      {row.citation}{counts}"]
+        lines.append("")
+    lines.append("Ranges are those of the runs that were fitted; N counts all parameters unless it says otherwise.")
+    return "\n".join(lines)
+
+
+def _cells(row: Published) -> tuple[str, ...]:
+    ranges = [row.provenance.shown(variable) for variable in ("params", "tokens", "samples")]
+    return (row.name, row.kind, *ranges)
+
+
+def rows() -> list[dict[str, Any]]:
+    """For JSON: an object for each law and task; ranges are [low, high]."""
+    return [_row(row) for row in list_published()]
+
+
+def _row(row: Published) -> dict[str, Any]:
+    use = "task" if row.kind in TASKS else "law" if row.kind in LAWS else None
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "plan_option": use and f"--{use}",
+        "citation": row.citation,
+        "params": row.params,
+        "tokens": row.tokens,
+        "samples": row.samples,
+        "convention": row.convention,
+        "note": row.note,
+        "coefficients": _plain(row.coefficients),
+        "arguments": row.arguments,
+    }
+
+
+def _plain(coefficients: Any) -> dict[str, Any]:
+    """As in a file of coefficients: a law inside is an object with its kind."""
+    return {
+        key: {"kind": value[0], **_plain(value[1])} if key == "law" and isinstance(value, tuple) else value
+        for key, value in coefficients.items()
+    }
+
+
+def hardware_as_text() -> str:
+    """The accelerators of `t2jax cost`."""
+    from t2jax.costs import list_accelerators
+
+    note = "Peaks are dense and per device. No prices: they are yours to give, with --usd-per-hour."
+    return f"{list_accelerators()}\n\n{note}"
+
+
+def hardware_rows() -> list[dict[str, Any]]:
+    """For JSON: an object for each accelerator, in FLOP/s, bytes, bytes per second and watts."""
+    from t2jax.costs import list_accelerators
+
+    return [
+        {
+            "name": one.name,
+            "peak_flops": {dtype: float(peak) for dtype, peak in one.peak_flops.items()},
+            "memory_bytes": float(one.memory_bytes),
+            "bandwidth": float(one.bandwidth),
+            "power_watts": None if one.power_watts is None else float(one.power_watts),
+            "source": one.source,
+        }
+        for one in list_accelerators()
+    ]

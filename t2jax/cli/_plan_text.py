@@ -1,0 +1,366 @@
+"""The answer of `t2jax plan` as a person reads it, from the dictionary that `--json` prints."""
+
+import math
+import textwrap
+from typing import Any
+
+from t2jax._io.text import aligned, human
+from t2jax.cli._cost_options import assumed
+
+__all__ = ["LIMITS", "flops", "plan_text", "shown_baselines"]
+
+_WIDTH = 100
+LIMITS = {
+    "total_flops": "total FLOPs",
+    "train_flops": "training FLOPs",
+    "inference_flops": "inference FLOPs",
+    "target": "target",
+    "max_params": "parameters",
+    "max_tokens": "training tokens",
+    "max_samples": "samples per query",
+    "usd": "dollars",
+    "memory": "memory of a replica",
+    "max_time_per_token": "seconds per output token",
+}
+_TOTAL = {"flops": "total_flops", "usd": "usd"}
+_IN_WORDS = {"flops": "FLOPs", "usd": "dollars"}
+
+
+def plan_text(said: dict[str, Any]) -> str:
+    """The problem, the allocations side by side, what more would buy, and what to be careful about."""
+    blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
+    if "hardware" in said:
+        blocks.append("\n".join(assumed(said)))
+    if said["plot"] is not None:
+        blocks.append(f"The picture is in {said['plot']}")
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _unit(said: dict[str, Any]) -> str:
+    return "usd" if "hardware" in said else "flops"
+
+
+def flops(value: float) -> str:
+    """1e24 → '1.00e24', 2e9 → '2.00e9'."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _problem(said: dict[str, Any]) -> str:
+    inputs, objective = said["inputs"], said["objective"]
+    of = {"pass_at_k": "pass@k", "task_loss_nats": "task loss", "loss_nats": "loss"}[objective["of"]]
+    best = "highest" if objective["of"] == "pass_at_k" else "lowest"
+    name = inputs["task"] or inputs["law"]
+    if inputs["target"] is not None:
+        sign = "≥" if objective["of"] == "pass_at_k" else "≤"
+        lines = [f"The fewest {_IN_WORDS[_unit(said)]} for {of} {sign} {inputs['target']:g} ({name})"]
+    else:
+        lines = [f"The {best} {of} ({name}) for {_budgets(said)}"]
+    if "hardware" in said:
+        lines.append(f"  devices    {said['hardware']['name']} at {inputs['usd_per_hour']:g} USD an hour")
+    if inputs["G"] is not None:
+        lines.append(f"  task loss  L(N, D) + {inputs['G']:g}/k^{inputs['gamma']:g}")
+    for source in objective["sources"]:
+        cited = f"{source['name']}: {source['citation']}".rstrip(": ")
+        lines += textwrap.wrap(cited, _WIDTH, initial_indent="  source     ", subsequent_indent=" " * 13)
+    if inputs["queries"] is not None or inputs["inference_flops"] is not None:
+        lines.append(f"  demand     {_demand(said)}")
+    caps = [
+        f"{letter} ≤ {human(inputs[key])}"
+        for letter, key in (("N", "max_params"), ("D", "max_tokens"), ("k", "max_samples"))
+        if inputs[key] is not None
+    ]
+    if inputs["target"] is not None and (inputs["train_flops"] or inputs["inference_flops"]):
+        caps.append(_budgets(said))
+    if inputs.get("max_time_per_token") is not None:
+        caps.append(f"{_milliseconds(inputs['max_time_per_token'])} per output token")
+    if objective["unique_tokens"] is not None:
+        caps.append(f"{human(objective['unique_tokens'])} unique tokens")
+    if caps:
+        lines.append(f"  limits     {', '.join(caps)}")
+    return "\n".join(lines)
+
+
+def _budgets(said: dict[str, Any]) -> str:
+    inputs = said["inputs"]
+    if "hardware" in said:
+        return f"{human(inputs['usd'])} USD of training and serving together"
+    served = inputs["queries"] is not None
+    one = "query" if inputs["output_tokens"] or inputs["prompt_tokens"] else "token served"
+    named = {
+        "total_flops": "training and inference together" if served else "training",
+        "train_flops": "training",
+        "inference_flops": "inference" if served else f"inference per {one}",
+    }
+    given = [f"{flops(inputs[key])} FLOPs of {what}" for key, what in named.items() if inputs[key] is not None]
+    return " and ".join(given) or "any number of FLOPs"
+
+
+def _demand(said: dict[str, Any]) -> str:
+    inputs = said["inputs"]
+    output, prompt = inputs["output_tokens"] or 1.0, inputs["prompt_tokens"] or 0.0
+    if inputs["queries"] is None and output == 1 and not prompt:
+        return "one token, sampled k times: 2Nk FLOPs"
+    queries = "one query" if inputs["queries"] is None else f"{human(inputs['queries'])} queries"
+    sampled = "k samples of " if _of_task(said) else ""
+    answers = f"{queries} of {sampled}{_count(output)} token{'' if output == 1 else 's'}"
+    if not prompt:
+        return answers
+    shared = ", read for each sample" if inputs["no_share_prompt"] else ", read once" if sampled else ""
+    return f"{answers}, after a prompt of {_count(prompt)}{shared}"
+
+
+def _of_task(said: dict[str, Any]) -> bool:
+    return said["objective"]["kind"] in ("T2Loss", "T2Accuracy")
+
+
+def _columns(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The allocations to show, by their headings."""
+    heading = {"chinchilla": ("Chinchilla-optimal,", "sampled with the rest"), "one_sample": ("one sample", "(k = 1)")}
+    if not _of_task(said):
+        heading["chinchilla"] = ("", "Chinchilla-optimal")
+    return {("", "optimum"): said["optimum"], **{heading[key]: said["baselines"][key] for key in shown_baselines(said)}}
+
+
+def shown_baselines(said: dict[str, Any]) -> tuple[str, ...]:
+    """Those that can differ from the optimum."""
+    if _of_task(said):
+        return "chinchilla", "one_sample"
+    return ("chinchilla",) if _serves(said) else ()
+
+
+def _serves(said: dict[str, Any]) -> bool:
+    return "hardware" in said or said["optimum"]["inference_flops"] is not None
+
+
+def _table(said: dict[str, Any]) -> str:
+    columns = _columns(said)
+    task = _of_task(said)
+    headings = [["", *(heading[i] for heading in columns)] for i in (0, 1)]
+    rows = [row for row in headings if any(row)]
+
+    def add(label: str, shown: Any) -> None:
+        cells = [shown(one) if one["why_none"] is None else "–" for one in columns.values()]
+        if any(cells):
+            rows.append([label, *cells])
+
+    def outside(one: dict[str, Any], name: str) -> str:
+        return "*" if any(sentence.startswith(name) for sentence in one["outside_fit"]) else " "
+
+    add("parameters N", lambda one: human(one["params"]) + outside(one, "params"))
+    add("training tokens D", lambda one: human(one["tokens"]) + outside(one, "tokens"))
+    if task:
+        add("samples per query k", lambda one: _samples(one["samples"]) + outside(one, "samples"))
+    add("tokens per parameter", lambda one: human(one["tokens_per_param"]) + " ")
+    add("over-training D/D*(N)", lambda one: _times(one["overtraining_ratio"]))
+    if said["objective"]["kind"] == "T2Loss":
+        add("task loss −log pass@k", lambda one: f"{one['value']:.4f} ")
+    else:
+        add("loss (nats per token)", lambda one: f"{one['loss_nats']:.4f} ")
+    if task:
+        approximate = " (exp −loss)" if said["objective"]["kind"] == "T2Loss" else ""
+        add(f"pass@k{approximate}", lambda one: _percent(one["pass_at_k"]) + " ")
+    if "hardware" in said:
+        add("training, USD", lambda one: human(one["training_usd"]) + " ")
+        add("serving, USD", lambda one: human(one["serving_usd"]) + " ")
+        if task:
+            add("USD per solved task", lambda one: human(one["usd_per_solved_task"] or math.nan) + " ")
+        add("time per output token", lambda one: _milliseconds(one["time_per_output_token"]) + " ")
+        add("memory of a replica", lambda one: _gigabytes(one["replica_memory"]) + " ")
+    else:
+        add("training FLOPs", lambda one: _share(one, "train_flops"))
+        add("inference FLOPs", lambda one: _share(one, "inference_flops"))
+    if said["inputs"]["target"] is not None:
+        add(f"total {_IN_WORDS[_unit(said)]}", lambda one: _amount(said, one[_TOTAL[_unit(said)]]) + " ")
+    lines = [aligned(rows)]
+    lines += _unspent(said)
+    lines += [
+        f"  {' '.join(part for part in heading if part)}: {one['why_none']}"
+        for heading, one in columns.items()
+        if one["why_none"] is not None
+    ]
+    legend = ["D*(N): the tokens for which N parameters are compute-optimal in training"]
+    if any(one["outside_fit"] for one in columns.values()):
+        legend.append("*: outside the range that was fitted")
+    return "\n".join([*lines, f"  {'; '.join(legend)}"])
+
+
+def _unspent(said: dict[str, Any]) -> list[str]:
+    """Why a capped baseline does not spend what it might."""
+    key = _TOTAL[_unit(said)]
+    spent, total = said["baselines"]["chinchilla"][key], said["inputs"][key]
+    if total is None or spent is None or spent > 0.99 * total:
+        return []
+    left = _percent(1 - spent / total)
+    return [f"  Chinchilla-optimal: within the limits, {left} of the budget stays unspent"]
+
+
+def _share(one: dict[str, Any], key: str) -> str:
+    if one[key] is None:
+        return ""
+    if one["inference_flops"] is None or one["total_flops"] is None:
+        return flops(one[key]) + " "
+    return f"{flops(one[key])} ({100 * one[key] / one['total_flops']:.3g}%)"
+
+
+def _summary(said: dict[str, Any]) -> str:
+    """How much better the optimum is than each baseline."""
+    optimum = said["optimum"]
+    names = {"chinchilla": "the Chinchilla-optimal model sampled with the rest", "one_sample": "one sample per query"}
+    if not _of_task(said):
+        names = {"chinchilla": "the Chinchilla-optimal model"} if _serves(said) else {}
+    against = [
+        f"{_advantage(said['objective'], optimum, said['baselines'][key])} {name}"
+        for key, name in names.items()
+        if said["baselines"][key]["why_none"] is None
+    ]
+    verb = "takes" if said["objective"]["quantity"] in _TOTAL else "is"
+    return textwrap.fill(f"The optimum {verb} {', and '.join(against)}.", _WIDTH) if against else ""
+
+
+def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[str, Any]) -> str:
+    cost = objective["quantity"] in _TOTAL
+    key = _TOTAL.get(objective["quantity"], "value")
+    much = "money" if objective["quantity"] == "usd" else "compute"
+    size = optimum[key]
+    if objective["quantity"] == "pass_at_k":  # near certainty failures are what counts
+        size = min(size, 1 - size)
+    if abs(other[key] - optimum[key]) <= 1e-6 * size:
+        return f"as much {much} as" if cost else "as good as"
+    if cost:
+        return f"{_percent(1 - optimum[key] / other[key])} less {much} than"
+    gain = abs(other[key] - optimum[key])
+    if objective["of"] == "pass_at_k":
+        return f"{100 * gain:.3g} points of pass@k above"
+    return f"{gain:.3g} nats below"
+
+
+def _uncertainty(said: dict[str, Any]) -> str:
+    """Intervals of the optimum, and where they come from."""
+    found = said["uncertainty"]
+    if found is None:
+        return ""
+    of_value = {"flops": flops, "usd": human, "pass_at_k": _percent}.get(
+        said["objective"]["quantity"], lambda value: f"{value:.4f}"
+    )
+    value = {
+        "flops": "total FLOPs",
+        "usd": "total dollars",
+        "pass_at_k": "pass@k",
+        "task_loss_nats": "task loss −log pass@k",
+        "loss_nats": "loss (nats per token)",
+    }
+    shown = {
+        "params": ("parameters N", human),
+        "tokens": ("training tokens D", human),
+        "samples": ("samples per query k", _samples),
+        "value": (value[said["objective"]["quantity"]], of_value),
+    }
+    if not _of_task(said):
+        del shown["samples"]
+    rows = []
+    for key, (label, written) in shown.items():
+        low, high = ("–", "") if found[key] is None else (written(one) for one in found[key])
+        rows.append([label, low, *(["–", high] if high and high != low else [])])
+    left_out = found["method"] == "ensemble" and found["members"] - found["solved"]
+    how = "the fit's standard errors, by the delta method"
+    if found["method"] == "ensemble":
+        how = f"{found['members']:,} resampled fits"
+    lines = [f"How sure the optimum is ({100 * found['level']:g} % intervals from {how})", aligned(rows)]
+    if left_out:
+        lines.append(f"  {left_out:,} of the {found['members']:,} resampled fits have no optimum and are left out")
+    return "\n".join(lines)
+
+
+def _prices(said: dict[str, Any]) -> str:
+    rows = [["", "limit", "used", "", "raw price"]]
+    for row in said["prices"]:
+        name = row["constraint"]
+        shown = flops if name.endswith("flops") else _gigabytes if name == "memory" else human
+        if name == "target":
+            shown = _target
+        used = "all" if row["binding"] else _percent(row["used"] / row["limit"])
+        if name == "target":
+            used = "reached" if row["binding"] else shown(row["used"])
+        rows.append([LIMITS[name], shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
+    if len(rows) == 1:
+        return ""
+    value = _IN_WORDS.get(said["objective"]["quantity"], "value")
+    title = f"What more would buy (raw price: d {value} / d ln limit)"
+    return title + "\n" + aligned(rows)
+
+
+def _in_words(said: dict[str, Any], row: dict[str, Any]) -> str:
+    if not row["binding"]:
+        return "does not bind"
+    price, name = row["price"], row["constraint"]
+    if price is None:
+        return "–"
+    if said["objective"]["quantity"] in _TOTAL:
+        per_percent = price / said["optimum"][_TOTAL[said["objective"]["quantity"]]]
+        cost = _IN_WORDS[said["objective"]["quantity"]]
+        if name != "target":
+            return f"10% more → {_signed(100 * per_percent * math.log(1.1))}% {cost}"
+        if said["objective"]["of"] == "pass_at_k":
+            return f"1 point more → {_signed(per_percent / row['limit'])}% {cost}"
+        return f"0.01 nats less → {_signed(-per_percent / row['limit'])}% {cost}"
+    gain = price * math.log(1.1)
+    if said["objective"]["of"] == "pass_at_k":
+        return f"10% more → pass@k {_signed(100 * gain)} points"
+    return f"10% more → loss {_signed(gain)} nats"
+
+
+def _notes(said: dict[str, Any]) -> str:
+    lines = []
+    for note in said["notes"]:
+        lines += textwrap.wrap(note, _WIDTH, initial_indent="note: ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def _samples(k: float) -> str:
+    whole = k >= 1000 or abs(k - round(k)) < 1e-6 * k
+    return f"{k:,.0f}" if whole else f"{k:.4g}"
+
+
+def _raw(price: float | None) -> str:
+    return "–" if price is None else f"{price:.4g}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if number < 1e6 and number == round(number) else human(number)
+
+
+def _amount(said: dict[str, Any], cost: float) -> str:
+    return human(cost) if "hardware" in said else flops(cost)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{human(1e3 * seconds)} ms"
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def _times(ratio: float | None) -> str:
+    return "– " if ratio is None else f"{human(ratio)}×"
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    # Near certainty the failures are what tells two numbers apart.
+    if percent > 99:
+        return f"{100 - _round_down(100 - percent):.10g}%"
+    return f"{percent:.3g}%"
+
+
+def _round_down(small: float) -> float:
+    return float(f"{small:.2g}")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "−")
+
+
+def _target(value: float) -> str:
+    return f"{value:.6g}"

@@ -1,0 +1,156 @@
+"""What comes back: the allocation, its value, prices and slacks of the constraints, and how it went."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from t2jax._io.display import Displayed, Grid
+from t2jax._io.text import human
+from t2jax.quantities import Allocation, Provenance, Scale
+
+__all__ = ["NoSolutionError", "Solution", "Status"]
+
+
+class Status(eqx.Enumeration):
+    """How a solve ended. The values are the messages."""
+
+    solved = "solved"
+    infeasible = "infeasible: no allocation satisfies all constraints"
+    unbounded = "unbounded: nothing limits the allocation; add a budget or a bound"
+    not_converged = "not converged: the optimality conditions are not met to tolerance"
+    not_finite = "not finite: the objective or a constraint is NaN or infinite at the allocation found"
+
+
+_BINDS = {"float64": 1e-6, "float32": 1e-4}
+"""Slacks that are nothing: logarithms of FLOPs are near 60, so in float32 they are known to 4e-6."""
+
+
+class NoSolutionError(RuntimeError):
+    """A single solve that has no answer to give. `.solution` holds where it ended, with its status."""
+
+    def __init__(self, message: str, solution: "Solution"):
+        super().__init__(message)
+        self.solution = solution
+
+
+class Solution(Displayed, eqx.Module):
+    """The optimum of a problem, or of a batch of them (then every array has the batch's leading axes).
+
+    allocation: the decision, N, D, k. value: the objective there, in its own unit.
+    shadow_prices: for each constraint, d value / d log limit: what the value gains if the limit grows by a factor e.
+    slacks: for each constraint, log(limit / used) for `<=` and log(reached / limit) for `>=`; 0 where it binds.
+    limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
+    scales. violation: that of the constraints alone, where the search ended; infinite where they hold only as something
+    grows without end. unlimited: for each number of the decision, does nothing limit what the objective gains from it?
+    steps: Newton steps taken. status, ok: how it ended. remarks: what the quantities say of a single solution, as that
+    data are exhausted. A failed lane of a batch is NaN, its neighbours whole.
+    """
+
+    allocation: Any
+    value: Float[Array, "..."]
+    shadow_prices: tuple[Float[Array, "..."], ...]
+    slacks: tuple[Float[Array, "..."], ...]
+    limits: tuple[Float[Array, "..."], ...]
+    status: Any
+    steps: Int[Array, "..."]
+    residual: Float[Array, "..."]
+    violation: Float[Array, "..."]
+    unlimited: Any
+    objective_label: str = eqx.field(static=True)
+    objective_scale: Scale = eqx.field(static=True)
+    constraint_labels: tuple[str, ...] = eqx.field(static=True)
+    provenances: tuple[Provenance, ...] = eqx.field(static=True)
+    maximised: bool = eqx.field(static=True)
+    remarks: tuple[str, ...] = eqx.field(static=True, default=())
+
+    @property
+    def ok(self) -> Bool[Array, "..."]:
+        """Did it end in an optimum?"""
+        return self.status == Status.solved
+
+    @property
+    def extrapolations(self) -> tuple[str, ...]:
+        """One sentence for each of N, D, k outside the range that a law was fitted on. For a single solution."""
+        if not isinstance(self.allocation, Allocation):
+            return ()
+        a = self.allocation
+        found = [
+            sentence
+            for source in self.provenances
+            for k in np.ravel(a.samples)
+            for sentence in source.outside(float(a.params), float(a.tokens), float(k))
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def in_fit_range(self) -> Bool[Array, "..."]:
+        """Are N, D and k inside the range that every law was fitted on? For batches, too."""
+        inside = jnp.ones(jnp.shape(self.value), bool)
+        if not isinstance(self.allocation, Allocation):
+            return inside
+        a = self.allocation
+        for source in self.provenances:
+            per_task = a.samples.ndim - jnp.ndim(self.value)  # axes
+            n, d = (jnp.expand_dims(one, tuple(range(-per_task, 0))) for one in (a.params, a.tokens))
+            inside &= jnp.all(source.holds(n, d, a.samples), axis=tuple(range(-per_task, 0)))
+        return inside
+
+    @property
+    def reason(self) -> str:
+        """In words how it ended, with the names of what nothing limits. For a single solution."""
+        said = Status[self.status]
+        if isinstance(self.value, jax.core.Tracer) or np.ndim(self.value) or bool(self.status != Status.unbounded):
+            return said
+        named = ", ".join(
+            jax.tree_util.keystr(path).lstrip(".") + (f"[{', '.join(map(str, at))}]" if at else "")
+            for path, leaf in jax.tree_util.tree_leaves_with_path(self.unlimited)
+            for at in map(tuple, np.argwhere(np.asarray(leaf)))
+        )
+        return said.replace("the allocation", named) if named else said
+
+    @property
+    def _sense(self) -> str:
+        return "maximum" if self.maximised else "minimum"
+
+    def _parts(self) -> list[str | Grid]:
+        if isinstance(self.value, jax.core.Tracer):
+            return [f"Solution({self._sense} of {self.objective_label}, traced)"]
+        shape = np.shape(self.value)
+        if shape:
+            count, solved = int(np.prod(shape)), int(np.sum(np.asarray(self.ok)))
+            return [f"{count:,} solutions of shape {shape} for {self.objective_label}: {solved:,} solved"]
+        rows = [[self.objective_label, _number(self.value)]]
+        if isinstance(self.allocation, Allocation):
+            a = self.allocation
+            each = [("samples", a.samples)]
+            if a.samples.ndim:
+                each = [(f"samples[{i}]", k) for i, k in enumerate(np.ravel(a.samples))]
+            named = [("params", a.params), ("tokens", a.tokens), *each, ("tokens per param", a.tokens_per_param)]
+            rows += [[name, _number(value)] for name, value in named]
+        else:
+            for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
+                rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
+        parts: list[str | Grid] = [f"{self._sense} of {self.objective_label}: {self.reason}", Grid(rows)]
+        if self.constraint_labels:
+            header = ["constraint", "limit", "slack", "d value / d log limit"]
+            table = [
+                [
+                    label,
+                    _number(limit),
+                    "binds" if abs(float(slack)) < _BINDS[str(slack.dtype)] else f"{float(slack):.3g}",
+                    f"{float(price) + 0.0:.4g}",
+                ]
+                for label, limit, slack, price in zip(
+                    self.constraint_labels, self.limits, self.slacks, self.shadow_prices, strict=True
+                )
+            ]
+            parts.append(Grid([header, *table], header=True))
+        return [*parts, *(f"  note: {sentence}" for sentence in (*self.remarks, *self.extrapolations))]
+
+
+def _number(value: Any) -> str:
+    return human(float(value), 4)

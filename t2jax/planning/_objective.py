@@ -1,0 +1,56 @@
+"""What is planned for: the task and its loss law, from names or objects."""
+
+from typing import Any
+
+from t2jax._io.usage import UsageError, printable
+from t2jax.planning._coefficients import is_task, law_or_task
+from t2jax.planning._law_files import ReadFile, read_law_file
+from t2jax.planning._scenario import DEFAULT_TASK, Spelling
+
+__all__ = ["objective"]
+
+
+def objective(
+    task: Any,
+    law: Any,
+    *,
+    G: float | None,
+    gamma: float | None,
+    unique_tokens: float | None,
+    spelled: Spelling,
+    read: ReadFile = read_law_file,
+) -> tuple[Any, Any]:
+    """(what is planned for, its loss law). task, law: a published name, a JSON file, an object, or None.
+
+    read: the bytes of a file, by its name. Without G and gamma a law is planned for as it is. Raises `UsageError`.
+    """
+    if law is None:
+        found = _found(task or DEFAULT_TASK, None, read)
+        if not is_task(found):
+            raise UsageError(f"{_called(task)} is a loss law, not a task: give it with {spelled('law')}")
+        return found, found.law
+    found = _found(law, unique_tokens, read)
+    if is_task(found):
+        raise UsageError(f"{_called(law)} is a task, not a loss law: give it with {spelled('task')}")
+    if G is None:
+        return found, found
+    from t2jax.tasks import T2Loss
+
+    return T2Loss(found, G, gamma), found
+
+
+def _found(given: Any, unique_tokens: float | None, read: ReadFile) -> Any:
+    if isinstance(given, str):
+        return law_or_task(given, unique_tokens=unique_tokens, read=read)
+    if unique_tokens is None:
+        return given
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    if not hasattr(given, "unique_tokens"):
+        raise UsageError(f"{_called(given)} does not know of repeated tokens: DataConstrained does")
+    return eqx.tree_at(lambda one: one.unique_tokens, given, jnp.asarray(unique_tokens, given.unique_tokens.dtype))
+
+
+def _called(given: Any) -> str:
+    return printable(given) if isinstance(given, str) else type(given).__name__

@@ -1,0 +1,139 @@
+"""The compiled programs that answer the rows of a table: one for each structure, for LANES rows at a time.
+
+Compiling takes seconds and a row microseconds, so there are as few structures as there can be. What needs a program of
+its own is the class of the law or task (its coefficients do not), whether a target is given, whether k is whole, and
+which budgets there are, in four steps: training alone, the total alone, training and inference, all three. A budget
+that is absent from such a step has a limit that nothing reaches. Caps on N, D and k are bounds of the search, which
+cost nothing: every program has all three. A prompt that is not shared is a longer answer, 2NQ(P + kT) with P = 0.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from t2jax._xla.fusion import jit_in_a_hurry
+from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+from t2jax.optimize import Status, maximize, minimize
+from t2jax.planning._balance import FAR, balanced
+from t2jax.planning._coefficients import is_task
+from t2jax.quantities import Allocation, Quantity, Scale, params, samples, tokens
+
+__all__ = ["ENDS", "LANES", "NO_CAP", "NO_LIMIT", "Form", "Structure", "run", "without_sources"]
+
+LANES = 1024
+"""Rows in one call. Always as many: fewer are filled up, so that each structure is compiled once."""
+NO_CAP = 1e38
+"""More of N, D or k than the optimiser looks at."""
+NO_LIMIT = 1e300
+"""More FLOPs than any allocation within NO_CAP takes, and still a float64."""
+ENDS = (Status.solved, Status.infeasible, Status.unbounded, Status.not_converged, Status.not_finite)
+
+
+class Form(NamedTuple):
+    """What, beside the law, needs a program of its own. Without `serves` nothing is answered: training alone costs."""
+
+    serves: bool
+    target: bool
+    total: bool
+    parts: bool
+    whole: bool
+
+    @classmethod
+    def of(cls, given: set[str], *, serves: bool, whole: bool) -> "Form":
+        """For the budgets that are given. Where nothing is answered a total budget is one for training."""
+        parts = bool({"train_flops", "inference_flops"} & given)
+        return cls(serves, "target" in given, serves and "total_flops" in given, parts or not serves, whole)
+
+
+class Structure(NamedTuple):
+    """What a compiled program depends on: a law or task but for its coefficients, and the form of the problem."""
+
+    treedef: Any
+    static: tuple[Any, ...]
+    form: Form
+
+    @classmethod
+    def of(cls, task: Quantity, form: Form) -> "tuple[Structure, list[np.ndarray]]":
+        """And the coefficients, in float64."""
+        leaves, treedef = jax.tree.flatten(task)
+        static = tuple(None if eqx.is_array_like(leaf) else leaf for leaf in leaves)
+        return cls(treedef, static, form), [np.asarray(leaf, np.float64) for leaf in leaves if eqx.is_array_like(leaf)]
+
+    def built(self, coefficients: list[Array]) -> Any:
+        """The law or task with these coefficients."""
+        remaining = iter(coefficients)
+        return jax.tree.unflatten(self.treedef, [next(remaining) if one is None else one for one in self.static])
+
+
+def without_sources(one: Any) -> Any:
+    """The same law or task without its provenance, which is part of a structure: two published laws then share one."""
+    if not hasattr(one, "provenance"):
+        return one
+    fields = {name: without_sources(getattr(one, name)) for name in one.__dataclass_fields__ if name != "provenance"}
+    return type(one)(**fields)
+
+
+def run(structure: Structure, coefficients: list[np.ndarray], numbers: Mapping[str, np.ndarray]) -> dict[str, Array]:
+    """Solve LANES rows.
+
+    coefficients: with a leading axis of LANES. numbers: for each row `total`, `train`, `inference` (NO_LIMIT where
+    there is none), `target`, `queries`, `shared`, `each` (2N·queries·(shared + k·each) FLOPs), and the caps `params`,
+    `tokens`, `samples` (NO_CAP). Returns params, tokens, samples, value and loss there, FLOPs to `train` and `serve`,
+    the `balanced` tokens for which those parameters are compute-optimal, with a target the `best` value that the caps
+    allow, and `end`, an index of ENDS.
+    """
+    return _program(structure, coefficients, dict(numbers))
+
+
+def _lanes(structure: Structure, coefficients: list[Array], numbers: dict[str, Array]) -> dict[str, Array]:
+    return jax.vmap(functools.partial(_lane, structure))(coefficients, numbers)
+
+
+# Half the time to compile, for two thirds of the speed: worth it up to a million rows.
+_program = jit_in_a_hurry(_lanes, static_argnums=0)
+
+
+def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array]) -> dict[str, Array]:
+    form, task = structure.form, structure.built(coefficients)
+    law = task.law if is_task(task) else task
+    better = task.scale is Scale.LOG_ODDS  # a pass@k is to be high, a loss low
+    train = TrainingFLOPs()
+    serve = InferenceFLOPs(of["queries"], of["shared"], of["each"])
+    total = train + serve if form.serves else train
+
+    limits = []
+    if form.total:
+        limits.append(total <= of["total"])
+    if form.parts:
+        limits.append(train <= of["train"])
+        if form.serves:
+            limits.append(serve <= of["inference"])
+    if form.target:
+        limits.append(task >= of["target"] if better else task <= of["target"])
+    limits += [params <= of["params"], tokens <= of["tokens"], samples <= of["samples"]]
+    optimise = maximize if better and not form.target else minimize
+    found = optimise(total if form.target else task, limits, integer_samples=form.whole, throw=False)
+
+    where = found.allocation
+    log_params = jnp.log(where.params)
+    shift = jnp.zeros_like(log_params)
+    _, log_balanced = balanced(law, log_params, shift, shift)
+    most = [jnp.minimum(of[name], 1e30) for name in ("params", "tokens", "samples")]
+    return {
+        "params": where.params,
+        "tokens": where.tokens,
+        "samples": where.samples,
+        "value": task(where),
+        "loss": law(where),
+        "train": train(where),
+        "serve": serve(where),
+        "balanced": jnp.where(jnp.abs(log_balanced) < FAR - 1e-6, jnp.exp(log_balanced), jnp.nan),
+        "best": task(Allocation(*most)) if form.target else where.params,
+        "end": jnp.argmax(jnp.stack([found.status == end for end in ENDS])),
+    }
