@@ -85,20 +85,20 @@ def _run(words: list[str]) -> int:
         return int(end.code or 0)
     match command:
         case options.List():
-            return _list(command)
+            return _run_list(command)
         case options.Cost():
-            return _cost(cost_options.checked_cost(command))
+            return _run_cost(cost_options.checked_cost(command))
         case options.Fit():
-            return _fit(fit_options.checked_fit(command))
+            return _run_fit(fit_options.checked_fit(command))
         case options.Sweep():
-            return _sweep(command, words)
+            return _run_sweep(command, words)
         case options.Frontier():
-            return _frontier(command)
+            return _run_frontier(command)
         case _:
-            return _plan(options.checked(command))
+            return _run_plan(options.checked(command))
 
 
-def _plan(plan: Any) -> int:
+def _run_plan(plan: Any) -> int:
     with _float64():
         from t2jax.cli._plan import Problem, answer
 
@@ -121,7 +121,7 @@ def _plan(plan: Any) -> int:
     return _status(said)
 
 
-def _fit(options: Any) -> int:
+def _run_fit(options: Any) -> int:
     with _float64():
         from t2jax.cli._fit import answer
         from t2jax.cli._interrupts import in_order
@@ -132,7 +132,7 @@ def _fit(options: Any) -> int:
     return _status(said)
 
 
-def _sweep(command: Any, words: Sequence[str]) -> int:
+def _run_sweep(command: Any, words: Sequence[str]) -> int:
     from t2jax.cli._sweep_options import checked_sweep
 
     sweep, batch_size = checked_sweep(command)
@@ -156,7 +156,7 @@ def _sweep(command: Any, words: Sequence[str]) -> int:
     return NO_SOLUTION
 
 
-def _frontier(command: Any) -> int:
+def _run_frontier(command: Any) -> int:
     from t2jax.cli._sweep_options import checked_frontier
 
     span = checked_frontier(command)
@@ -174,7 +174,7 @@ def _frontier(command: Any) -> int:
     return ANSWERED if any(row["status"] == "solved" for row in said["rows"]) else NO_SOLUTION
 
 
-def _cost(command: Any) -> int:
+def _run_cost(command: Any) -> int:
     with _float64():
         from t2jax.cli._cost import answer, cost_text
 
@@ -183,7 +183,7 @@ def _cost(command: Any) -> int:
     return ANSWERED
 
 
-def _list(command: Any) -> int:
+def _run_list(command: Any) -> int:
     from t2jax.cli import _listing as listing
     from t2jax.cli import _terminal as terminal
 
