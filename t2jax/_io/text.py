@@ -2,9 +2,22 @@
 
 import difflib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-__all__ = ["UNITS", "aligned", "human", "unknown"]
+__all__ = [
+    "UNITS",
+    "aligned",
+    "fixed",
+    "flops",
+    "gigabytes",
+    "human",
+    "milliseconds",
+    "percent",
+    "significant",
+    "times",
+    "unknown",
+    "whole_or_significant",
+]
 
 UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 
@@ -29,6 +42,51 @@ def _significant(value: float, digits: int) -> str:
         return f"{value:.{digits}g}"
     whole = len(str(int(abs(value))))
     return f"{value:,.{max(digits - whole, 0)}f}"
+
+
+def flops(value: float) -> str:
+    """1e24 → '1.00e24', 2e9 → '2.00e9'."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def significant(digits: int) -> Callable[[float], str]:
+    """0.6 → '0.6', with at most so many digits."""
+    return lambda value: f"{value:.{digits}g}"
+
+
+def fixed(digits: int) -> Callable[[float], str]:
+    """2 → '2.0000', with so many digits after the point."""
+    return lambda value: f"{value:.{digits}f}"
+
+
+def whole_or_significant(value: float) -> str:
+    """1234.5 → '1,234', 12.345 → '12.35': a number of samples, whole or not."""
+    whole = value >= 1000 or abs(value - round(value)) < 1e-6 * value
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """0.5 → '50%'; near certainty the failures are what tells two numbers apart: '99.9987%'."""
+    size = 100 * share
+    if size > 99:
+        return f"{100 - float(f'{100 - size:.2g}'):.10g}%"
+    return f"{size:.3g}%"
+
+
+def times(ratio: float) -> str:
+    """2.5 → '2.50×'."""
+    return f"{human(ratio)}×"
+
+
+def milliseconds(seconds: float) -> str:
+    """0.0125 → '12.5 ms'."""
+    return f"{human(1e3 * seconds)} ms"
+
+
+def gigabytes(size: float) -> str:
+    """16e9 → '16.0 GB'."""
+    return f"{size / 1e9:.1f} GB"
 
 
 def unknown(what: str, name: object, known: Collection[str], listing: str) -> str:

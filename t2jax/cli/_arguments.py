@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError
-from t2jax.planning._scenario import number
 
 __all__ = [
     "Flag",

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from t2jax._io.numbers import SUFFIXES, number
 from t2jax._io.output import arrow
 from t2jax._io.usage import printable, quoted
-from t2jax.planning._scenario import number
 
 __all__ = ["Unread", "numbers_of", "texts_of"]
 
 Unread = list[tuple[int, str]]
 """Rows whose cell is no number, or no text, and how it looks."""
 
-_PLAIN = r"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[KMBTkmbt]?$"
+_SUFFIX = f"[{''.join(SUFFIXES)}{''.join(SUFFIXES).lower()}]"
+_PLAIN = rf"^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?{_SUFFIX}?$"
 
 
 def numbers_of(column: Any) -> tuple[np.ndarray, np.ndarray, Unread]:
@@ -135,13 +136,13 @@ def _typed_numbers(array: Any) -> tuple[np.ndarray, np.ndarray, Unread]:
     except pa.ArrowInvalid:
         pass
     plain = _numpy(pc.fill_null(pc.match_substring_regex(text, _PLAIN), False))
-    digits = pc.if_else(pa.array(plain), pc.replace_substring_regex(text, "[KMBTkmbt]$", ""), None)
+    digits = pc.if_else(pa.array(plain), pc.replace_substring_regex(text, f"{_SUFFIX}$", ""), None)
     try:
         values = _numpy(pc.cast(digits, pa.float64())).copy()
     except pa.ArrowInvalid:  # more digits than Arrow reads
         values, plain = np.full(len(text), np.nan), np.zeros(len(text), bool)
     last = pc.utf8_upper(pc.utf8_slice_codeunits(text, -1))
-    for letter, scale in (("K", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)):
+    for letter, scale in SUFFIXES.items():
         values[_numpy(pc.fill_null(pc.equal(last, letter), False))] *= scale
     given = given.copy()
     for row in np.flatnonzero(given & ~plain).tolist():

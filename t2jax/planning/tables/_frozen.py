@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from t2jax._io.usage import UsageError, printable
+from t2jax.planning._fields import NAMES
 from t2jax.planning._law_files import is_file_name, read_law_file
-from t2jax.planning._scenario import NAMES
 from t2jax.planning.tables._cells import texts_of
 from t2jax.planning.tables._reading import Source
 

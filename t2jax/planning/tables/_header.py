@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from t2jax._io.usage import printable
-from t2jax.planning._scenario import ALLOCATION, FLAGS, FLOPS, NAMES, NUMBERS, Spelling, as_column
+from t2jax.planning._fields import COLUMNS
+from t2jax.planning._figure_table import OF_TABLES as FIGURES
+from t2jax.planning._spelling import Spelling, as_column
 
 __all__ = ["FIGURES", "RESULTS", "check_columns", "passed_through"]
 
-FIELDS = (*NUMBERS, *NAMES, *FLAGS)
-FIGURES = (*ALLOCATION, *(f"{name}_used" for name in FLOPS))  # the budgets have the plain names
 RESULTS = (*FIGURES, "in_fit_range", "status", "reason")
 """The columns that are added."""
 
@@ -44,7 +44,7 @@ def check_columns(
                 f'{within}{spelled("pass_through")} names "{printable(name, 60)}", but the columns are {listed}'
                 f"{', …' if len(names) > 20 else ''}"
             )
-    absent = tuple(field for field in FIELDS if field not in there)
+    absent = tuple(field for field in COLUMNS if field not in there)
     for name in passed_through(names, pass_through):
         field = None if name in pass_through else _misspelt(name, absent)
         if field is not None:
@@ -57,7 +57,7 @@ def check_columns(
 
 def passed_through(names: Sequence[str], pass_through: Collection[str]) -> list[str]:
     """The columns that are not read."""
-    return [name for name in names if name not in FIELDS or name in pass_through]
+    return [name for name in names if name not in COLUMNS or name in pass_through]
 
 
 @functools.lru_cache(maxsize=1 << 14)  # of the many pieces of a table the names are the same
@@ -67,7 +67,7 @@ def _misspelt(name: str, absent: tuple[str, ...]) -> str | None:
     for field in absent:
         if sorted(words) == sorted(_words(field)) or "".join(words) == "".join(_words(field)):
             return field
-    if len(name) > 2 * max(map(len, FIELDS)):
+    if len(name) > 2 * max(map(len, absent), default=0):
         return None
     near = difflib.get_close_matches("_".join(words), absent, 1, _NEAR)
     return near[0] if near else None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from t2jax._io.output import arrow
-from t2jax.planning._scenario import Spelling, as_column
+from t2jax.planning._spelling import Spelling, as_column
 from t2jax.planning.tables._header import check_columns
 
 __all__ = ["Piece", "Source"]

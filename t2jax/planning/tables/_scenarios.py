@@ -1,16 +1,10 @@
 """A table of scenarios, one a row: which columns it may have, and how their cells become numbers, names and flags.
 
-The columns are called as the options of `t2jax plan`, with underscores, and every one may be absent:
-
-    total_flops, train_flops, inference_flops      budgets
-    target                                         instead of a total budget: the pass@k or loss to reach most cheaply
-    queries, prompt_tokens, output_tokens          the demand; no_share_prompt (true or false): prompts are not shared
-    max_params, max_tokens, max_samples            caps; integer_samples (true or false): k is whole
-    task, law                                      a published name or a JSON file
-    G, gamma, unique_tokens                        with law
+The columns are those of the table of fields (see `_fields`), called as the options of `t2jax plan` with underscores,
+and every one may be absent.
 
 An empty cell, or null, means "not given". Numbers are numbers, or text as options are typed: 1e24, 70B, 15T. Other
-columns pass through, but for those that look misspelt (see `header`).
+columns pass through, but for those that look misspelt (see `_header`).
 """
 
 from collections.abc import Mapping
@@ -20,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from t2jax._io.usage import meant, quoted
+from t2jax.planning._fields import COLUMNS, FLAGS, NAMES, NUMBERS
 from t2jax.planning._law_files import is_file_name
-from t2jax.planning._scenario import FLAGS, NAMES, NUMBERS, acceptable, as_column, number_fault
+from t2jax.planning._scenario import acceptable, number_fault
+from t2jax.planning._spelling import as_column
 from t2jax.planning.tables._cells import numbers_of, texts_of
 
 __all__ = ["Scenarios", "checked_defaults", "read_scenarios"]
@@ -55,8 +51,8 @@ def checked_defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are given, numbers as floats. Raises TypeError or ValueError for what no cell may hold."""
     found = {}
     for name, value in defaults.items():
-        if name not in (*NUMBERS, *NAMES, *FLAGS):
-            raise TypeError(f"there is no default {name!r}{meant(name, (*NUMBERS, *NAMES, *FLAGS))}")
+        if name not in COLUMNS:
+            raise TypeError(f"there is no default {name!r}{meant(name, COLUMNS)}")
         if value is None:
             continue
         if name in FLAGS and not isinstance(value, bool):

@@ -1,0 +1,85 @@
+"""What a row of the table of fields says: see `_fields` for the table itself. Loads no JAX and no NumPy."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from t2jax._io.text import human
+from t2jax.planning._spelling import Spelling
+
+__all__ = ["AT_LEAST_ONE", "NONNEGATIVE", "POSITIVE", "SHARE", "Domain", "Field", "Group", "Kind"]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Which numbers a field may hold. holds: of a number, or of each of an array. words: what a wrong one must be."""
+
+    holds: Callable[[Any], Any]
+    words: Callable[[float], str]
+
+
+POSITIVE = Domain(lambda x: (x > 0) & (x < math.inf), lambda _: "positive and finite")
+NONNEGATIVE = Domain(lambda x: (x >= 0) & (x < math.inf), lambda _: "zero or positive, and finite")
+AT_LEAST_ONE = Domain(
+    lambda x: (x >= 1) & (x < math.inf), lambda x: "at least 1" if 0 < x < 1 else "positive and finite"
+)
+SHARE = Domain(lambda x: (x > 0) & (x <= 1), lambda _: "above 0 and at most 1")
+
+
+class Kind(Enum):
+    """What a field holds; the value is what the help of the command line calls it."""
+
+    NUMBER = "NUMBER"
+    LAW = "NAME|FILE.json"
+    DEVICE = "NAME"
+    DTYPE = "STR"
+    FLAG = ""
+
+
+Group = Literal["budget", "demand", "objective", "cap", "devices", "money"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing that a scenario may say.
+
+    help: with other fields in braces, as each face spells them its own way. domain: of a number. default: what holds
+    where it is not given, None for nothing. title: short, above a column. limit: what it limits, beside its price.
+    axis: of a picture, with the unit. written: how a value is printed. column: may a table have it?
+    """
+
+    name: str
+    group: Group
+    help: str
+    kind: Kind = Kind.NUMBER
+    domain: Domain = POSITIVE
+    default: Any = None
+    symbol: str = ""
+    unit: str = ""
+    title: str = ""
+    limit: str = ""
+    axis: str = ""
+    written: Callable[[float], str] = human
+    column: bool = True
+
+    def __post_init__(self) -> None:
+        title = self.title or self.name
+        for name, value in (("title", title), ("limit", self.limit or title), ("axis", self.axis or title)):
+            object.__setattr__(self, name, value)
+
+    def help_for(self, spelled: Spelling) -> str:
+        """The help, as one face writes the names of fields."""
+        return self.help.format_map(_Spelled(spelled))
+
+
+class _Spelled(dict[str, str]):
+    """Every name, as it is spelled."""
+
+    def __init__(self, spelled: Spelling) -> None:
+        super().__init__()
+        self._spelled = spelled
+
+    def __missing__(self, name: str) -> str:
+        return self._spelled(name)

@@ -1,0 +1,39 @@
+"""How a field is written where a person gives it: as an option, as a column of a table, or as an argument in Python."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Spelling", "as_argument", "as_column", "as_option"]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """Called with the name of a field: how it is written. assign: with a value. help: where a person reads more."""
+
+    write: Callable[[str], str]
+    assign: Callable[[str, str], str]
+    between: str = " "
+    help: str = "t2jax plan --help"
+
+    def __call__(self, name: str) -> str:
+        return self.write(name)
+
+    def examples(self, **values: str) -> str:
+        """queries="1e9", output_tokens="500" → '--queries 1e9 --output-tokens 500'."""
+        return self.between.join(self.assign(name, value) for name, value in values.items())
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _quoted(value: str) -> str:
+    return value if value[:1].isdigit() else repr(value)
+
+
+as_option = Spelling(_option, lambda name, value: f"{_option(name)} {value}")
+"""total_flops → --total-flops."""
+as_column = Spelling(str, lambda name, value: f"{name} {value}")
+"""The field's name itself."""
+as_argument = Spelling(lambda name: f"{name}=", lambda name, value: f"{name}={_quoted(value)}", ", ", "help(t2.plan)")
+"""total_flops → total_flops=."""
