@@ -95,6 +95,9 @@ if TYPE_CHECKING:
         Kaplan as Kaplan,
     )
     from t2jax.laws import (
+        LossLaw as LossLaw,
+    )
+    from t2jax.laws import (
         Overtraining as Overtraining,
     )
     from t2jax.literature import (
@@ -203,6 +206,9 @@ if TYPE_CHECKING:
         T2Loss as T2Loss,
     )
     from t2jax.tasks import (
+        Task as Task,
+    )
+    from t2jax.tasks import (
         VerificationFLOPs as VerificationFLOPs,
     )
     from t2jax.tasks import (
@@ -250,6 +256,7 @@ _HOMES = {
         "DataConstrained",
         "ErrorFromLoss",
         "Kaplan",
+        "LossLaw",
         "Overtraining",
     ),
     "literature": (
@@ -298,6 +305,7 @@ _HOMES = {
         "RepairLoop",
         "T2Accuracy",
         "T2Loss",
+        "Task",
         "VerificationFLOPs",
         "Verifier",
         "Workload",

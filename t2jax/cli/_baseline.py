@@ -64,11 +64,11 @@ class Measured:
 
 
 @eqx.filter_jit
-def _measure(task: Quantity, law: Quantity, where: Allocation) -> tuple[Array, Array]:
-    return task(where), law(where)
+def _measure(task: Quantity, law: Quantity | None, where: Allocation) -> tuple[Array, Array]:
+    return task(where), jnp.full(LANES, jnp.nan) if law is None else law(where)
 
 
-def measure(task: Quantity, law: Quantity, params: Any, tokens: Any, samples: Any) -> Measured:
+def measure(task: Quantity, law: Quantity | None, params: Any, tokens: Any, samples: Any) -> Measured:
     """At most LANES allocations at once."""
     where = Allocation(*(_padded(one) for one in (params, tokens, samples)))
     value, loss = _measure(task, law, where)
@@ -79,8 +79,10 @@ def measure(task: Quantity, law: Quantity, params: Any, tokens: Any, samples: An
 _balanced = eqx.filter_jit(balanced)
 
 
-def balanced_tokens(law: Quantity, params: Any) -> Any:
+def balanced_tokens(law: Quantity | None, params: Any) -> Any:
     """D*(N): the tokens for which N parameters are compute-optimal; NaN where no number of tokens is."""
+    if law is None:
+        return np.full(len(params), np.nan)
     log_params = np.log(_padded(params))
     _, log_tokens = _balanced(law, jnp.asarray(log_params), jnp.zeros(LANES), jnp.zeros(()))
     tokens = np.exp(np.asarray(log_tokens))[: len(params)]

@@ -9,6 +9,7 @@ from t2jax._io.usage import UsageError
 from t2jax.cli._cost_options import Cost, Devices, assumed, kv_cache
 from t2jax.costs import Architecture, CacheShape, LifetimeBill
 from t2jax.planning._coefficients import law_or_task
+from t2jax.quantities import Scale
 
 __all__ = ["answer", "cost_text", "lifetime"]
 
@@ -16,7 +17,7 @@ __all__ = ["answer", "cost_text", "lifetime"]
 def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
     """The bill as `--json` prints it, and the bill. Raises `UsageError` for what cannot be billed."""
     task = None if cost.task is None else law_or_task(cost.task)
-    if task is not None and not isinstance(task, t2.T2Accuracy):
+    if task is not None and task.scale is not Scale.LOG_ODDS:
         raise UsageError(f"--task {cost.task} does not say how many tasks are solved: give one of kind T2Accuracy")
     life = lifetime(
         cost,

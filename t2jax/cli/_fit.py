@@ -20,8 +20,8 @@ from t2jax.cli._progress import progress
 from t2jax.fitting._coordinates import Coordinates, coefficient_names
 from t2jax.fitting._families import template_of
 from t2jax.fitting._files import CLASSES
-from t2jax.planning._coefficients import is_task, law_or_task
-from t2jax.tasks import T2Accuracy
+from t2jax.planning._coefficients import law_or_task
+from t2jax.tasks import T2Accuracy, Task
 
 __all__ = ["answer"]
 
@@ -107,7 +107,7 @@ def _model(options: Fit) -> tuple[Any, tuple[str, ...]]:
     values = fixed_values(options)
     if kind == "T2Accuracy":
         law = law_or_task(str(options.law))
-        if is_task(law):
+        if isinstance(law, Task):
             raise UsageError(f"--law {options.law} is a task, not the loss law inside one")
         template: Any = T2Accuracy(law, _THETA)
     else:

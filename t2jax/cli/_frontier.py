@@ -12,12 +12,11 @@ from t2jax.cli._plan_text import flops
 from t2jax.cli._sweep import defaults_of
 from t2jax.cli._sweep_options import Frontier, Span
 from t2jax.planning._batch import RESULTS, answered
-from t2jax.planning._coefficients import is_task
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._objective import objective
 from t2jax.planning._scenario import DEFAULT_TASK, NAMES, as_option, lacks_demand
 from t2jax.planning.tables._files import write_table
-from t2jax.tasks import T2Accuracy
+from t2jax.tasks import Task
 
 __all__ = ["TITLES", "answer", "frontier_text"]
 
@@ -47,7 +46,7 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
     varies = {span.name, *fixed}
     G, gamma, unique_tokens = (1.0 if name in varies else None for name in ("G", "gamma", "unique_tokens"))
     task, _ = objective(frontier.task, frontier.law, G=G, gamma=gamma, unique_tokens=unique_tokens, spelled=as_option)
-    if fault := lacks_demand(varies, for_task=is_task(task), spelled=as_option):
+    if fault := lacks_demand(varies, for_task=isinstance(task, Task), spelled=as_option):
         raise UsageError(fault)
     try:
         pa = arrow()
@@ -66,7 +65,7 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
             **({} if frontier.law or frontier.task else {"task": DEFAULT_TASK}),
         },
         "varied": span.name,
-        "of": "pass_at_k" if isinstance(task, T2Accuracy) else "task_loss_nats" if is_task(task) else "loss_nats",
+        "of": task.value_name if isinstance(task, Task) else "loss_nats",
         "sources": [f"{source.name}: {source.citation}".rstrip(": ") for source in task.provenances()],
         "rows": plans.select([span.name, *RESULTS]).to_pylist(),
         "out": frontier.out,
@@ -91,7 +90,9 @@ def frontier_text(said: dict[str, Any]) -> str:
         columns["−log pass@k"] = lambda row: f"{row['value']:.4f} "
     elif said["of"] == "loss_nats":
         columns["loss"] = lambda row: f"{row['loss_nats']:.4f} "
-    if said["of"] != "loss_nats":
+    elif said["of"] != "pass_at_k":
+        columns[said["of"]] = lambda row: f"{row['value']:.4g} "
+    if any(row["pass_at_k"] is not None for row in solved):
         columns["pass@k"] = lambda row: f"{100 * row['pass_at_k']:.4g}% "
     if any(row["inference_flops_used"] is not None and row["total_flops_used"] is not None for row in rows):
         columns["training"] = lambda row: f"{100 * row['train_flops_used'] / row['total_flops_used']:.3g}% "

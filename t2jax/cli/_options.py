@@ -55,9 +55,10 @@ class Plan(Devices, Scenario):
       or is what t2jax fit --out wrote: then the answer has 90 % intervals.
 
     The object that --json prints has
-      version, command, status, reason, inputs (as given), objective (sense, quantity, of, kind, sources,
-      unique_tokens), optimum, baselines (chinchilla, one_sample), notes, and prices, a list of
-      (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the file of the picture.
+      version, command, status, reason, inputs (as given), objective (sense, quantity, of, title,
+      higher_is_better, kind, sources, unique_tokens), optimum, baselines (chinchilla, one_sample), notes,
+      and prices, a list of (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the
+      file of the picture.
       The optimum and each baseline have params, tokens, samples, tokens_per_param, overtraining_ratio,
       loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
       total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),

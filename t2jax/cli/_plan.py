@@ -21,7 +21,7 @@ from t2jax.cli._scenario_options import given
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
-from t2jax.planning._coefficients import fit_of, is_task, not_identified
+from t2jax.planning._coefficients import fit_of, not_identified
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._objective import objective
 from t2jax.planning._scenario import (
@@ -37,8 +37,8 @@ from t2jax.planning._scenario import (
     too_small,
     without_end,
 )
-from t2jax.quantities import Constraint, Quantity, params, samples, tokens
-from t2jax.tasks import T2Accuracy
+from t2jax.quantities import Constraint, Quantity, Scale, params, samples, tokens
+from t2jax.tasks import Task
 
 __all__ = ["Point", "Problem", "answer"]
 
@@ -97,7 +97,7 @@ class Problem:
 
     plan: Plan
     task: Quantity
-    law: Quantity
+    law: Quantity | None
     task_name: str | None
     law_name: str | None
     limits: Limits
@@ -110,11 +110,11 @@ class Problem:
         """Raises `UsageError` where the options do not make a problem."""
         task, law, names = _looked_up(plan)
         fitted = fit_of(plan.law or plan.task or DEFAULT_TASK)
-        for_task = is_task(task)
+        for_task = isinstance(task, Task)
         lacking = lacks_demand(given(plan), for_task=for_task, spelled=as_option)
         if lacking is not None:
             raise UsageError(lacking)
-        if isinstance(task, T2Accuracy) and plan.target is not None and plan.target >= 1:
+        if task.scale is Scale.LOG_ODDS and plan.target is not None and plan.target >= 1:
             raise UsageError(target_fault(plan.target, as_option))
         prompt, output = plan.prompt_tokens or 0.0, plan.output_tokens or 1.0
         shared, each = (0.0, prompt + output) if plan.no_share_prompt else (prompt, output)
@@ -148,15 +148,15 @@ class Problem:
 
     @property
     def for_task(self) -> bool:
-        return is_task(self.task)
+        return isinstance(self.task, Task)
 
     @property
     def higher_is_better(self) -> bool:
-        return isinstance(self.task, T2Accuracy)
+        return isinstance(self.task, Task) and self.task.higher_is_better
 
     @property
     def quantity(self) -> str:
-        return "pass_at_k" if self.higher_is_better else "task_loss_nats" if self.for_task else "loss_nats"
+        return self.task.value_name if isinstance(self.task, Task) else "loss_nats"
 
     @property
     def objective(self) -> dict[str, Any]:
@@ -167,6 +167,8 @@ class Problem:
             "sense": "maximize" if self.higher_is_better and not to_target else "minimize",
             "quantity": self.unit if to_target else self.quantity,
             "of": self.quantity,
+            "title": self.task.value_title if isinstance(self.task, Task) else "loss",
+            "higher_is_better": self.higher_is_better,
             "kind": type(self.task).__name__,
             "sources": [{"name": p.name, "citation": p.citation, "note": p.note} for p in sources],
             "unique_tokens": float(self.law.unique_tokens) if isinstance(self.law, DataConstrained) else None,
@@ -241,6 +243,8 @@ class Problem:
         )
 
     def chinchilla(self) -> Point | str:
+        if self.law is None:
+            return "the task has no loss law to train by"
         return sampled_with_the_rest(
             self.task,
             self.law,
@@ -275,7 +279,8 @@ class Problem:
     def _allocation(self, point: Point, value: float, loss: float, balanced: float) -> dict[str, Any]:
         n, d, k = point
         value, loss, balanced = float(value), float(loss), float(balanced)
-        passed = value if self.higher_is_better else math.exp(-value) if self.for_task else None
+        passed = self.task.pass_at_k(value) if isinstance(self.task, Task) else None
+        passed = None if passed is None else float(passed)
         found = {
             "params": n,
             "tokens": d,
@@ -347,7 +352,7 @@ class Problem:
             return self._optimum(found) if bool(found.ok) else None
 
         whole = self.plan.integer_samples and self.for_task
-        probability = self.higher_is_better and self.plan.target is None
+        probability = self.task.scale is Scale.LOG_ODDS and self.plan.target is None
         best = self._optimum(solution)
         with progress("how sure", "solves") as tell:
             return uncertainty(self.fitted, best, solve, whole=whole, probability=probability, progress=tell)
@@ -383,7 +388,7 @@ class Problem:
         return found
 
 
-def _looked_up(plan: Plan) -> tuple[Quantity, Quantity, tuple[str | None, str | None]]:
+def _looked_up(plan: Plan) -> tuple[Quantity, Quantity | None, tuple[str | None, str | None]]:
     """(what is planned for, its loss law, (name of the task, name of the law))."""
     found = objective(
         plan.task, plan.law, G=plan.G, gamma=plan.gamma, unique_tokens=plan.unique_tokens, spelled=as_option

@@ -48,11 +48,10 @@ def flops(value: float) -> str:
 
 def _problem(said: dict[str, Any]) -> str:
     inputs, objective = said["inputs"], said["objective"]
-    of = {"pass_at_k": "pass@k", "task_loss_nats": "task loss", "loss_nats": "loss"}[objective["of"]]
-    best = "highest" if objective["of"] == "pass_at_k" else "lowest"
+    of, best = objective["title"], "highest" if objective["higher_is_better"] else "lowest"
     name = inputs["task"] or inputs["law"]
     if inputs["target"] is not None:
-        sign = "≥" if objective["of"] == "pass_at_k" else "≤"
+        sign = "≥" if objective["higher_is_better"] else "≤"
         lines = [f"The fewest {_IN_WORDS[_unit(said)]} for {of} {sign} {inputs['target']:g} ({name})"]
     else:
         lines = [f"The {best} {of} ({name}) for {_budgets(said)}"]
@@ -111,7 +110,7 @@ def _demand(said: dict[str, Any]) -> str:
 
 
 def _of_task(said: dict[str, Any]) -> bool:
-    return said["objective"]["kind"] in ("T2Loss", "T2Accuracy")
+    return said["objective"]["of"] != "loss_nats"
 
 
 def _columns(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -153,12 +152,14 @@ def _table(said: dict[str, Any]) -> str:
         add("samples per query k", lambda one: _samples(one["samples"]) + outside(one, "samples"))
     add("tokens per parameter", lambda one: human(one["tokens_per_param"]) + " ")
     add("over-training D/D*(N)", lambda one: _times(one["overtraining_ratio"]))
-    if said["objective"]["kind"] == "T2Loss":
+    if said["objective"]["of"] == "task_loss_nats":
         add("task loss −log pass@k", lambda one: f"{one['value']:.4f} ")
-    else:
+    elif said["optimum"]["loss_nats"] is not None:
         add("loss (nats per token)", lambda one: f"{one['loss_nats']:.4f} ")
-    if task:
-        approximate = " (exp −loss)" if said["objective"]["kind"] == "T2Loss" else ""
+    if said["objective"]["of"] not in ("task_loss_nats", "loss_nats", "pass_at_k"):
+        add(said["objective"]["title"], lambda one: f"{one['value']:.4g} ")
+    if task and said["optimum"]["pass_at_k"] is not None:
+        approximate = " (exp −loss)" if said["objective"]["of"] == "task_loss_nats" else ""
         add(f"pass@k{approximate}", lambda one: _percent(one["pass_at_k"]) + " ")
     if "hardware" in said:
         add("training, USD", lambda one: human(one["training_usd"]) + " ")
@@ -254,7 +255,7 @@ def _uncertainty(said: dict[str, Any]) -> str:
         "params": ("parameters N", human),
         "tokens": ("training tokens D", human),
         "samples": ("samples per query k", _samples),
-        "value": (value[said["objective"]["quantity"]], of_value),
+        "value": (value.get(said["objective"]["quantity"], said["objective"]["title"]), of_value),
     }
     if not _of_task(said):
         del shown["samples"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from t2jax.fitting._families import Family
 from t2jax.fitting._table import Table
-from t2jax.tasks import T2Loss
+from t2jax.tasks import Task
 
 __all__ = ["notes_on", "notes_on_few", "notes_on_range", "one_valued"]
 
@@ -21,7 +21,7 @@ _COUNTS = 1e4
 
 def notes_on(model: Any, family: Family, table: Table) -> tuple[str, ...]:
     found = []
-    if "loss" in table.columns and not isinstance(model, T2Loss):
+    if "loss" in table.columns and not isinstance(model, Task):
         found += _units(table["loss"])
     if "params" in table.columns:
         found += _counted_in_billions(table)

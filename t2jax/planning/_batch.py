@@ -17,7 +17,7 @@ import numpy as np
 from t2jax._io.output import arrow
 from t2jax._io.usage import UsageError, printable
 from t2jax.optimize import Status
-from t2jax.planning._coefficients import is_task, not_identified
+from t2jax.planning._coefficients import not_identified
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._objective import objective
 from t2jax.planning._programs import ENDS, LANES, NO_CAP, NO_LIMIT, Form, Structure, run, without_sources
@@ -36,8 +36,8 @@ from t2jax.planning._scenario import (
 )
 from t2jax.planning.tables._header import FIGURES, RESULTS, check_columns
 from t2jax.planning.tables._scenarios import Scenarios, checked_defaults, read_scenarios
-from t2jax.quantities import Quantity
-from t2jax.tasks import T2Accuracy
+from t2jax.quantities import Quantity, Scale
+from t2jax.tasks import Task
 
 __all__ = ["RESULTS", "answered", "plan_batch"]
 
@@ -208,21 +208,21 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers, read: Re
         spelled=as_column,
         read=read,
     )
-    if fault := lacks_demand(given, for_task=is_task(task), spelled=as_column):
+    if fault := lacks_demand(given, for_task=isinstance(task, Task), spelled=as_column):
         raise UsageError(fault)
-    if isinstance(task, T2Accuracy) and "target" in given:
+    if task.scale is Scale.LOG_ODDS and "target" in given:
         target = scenarios.numbers["target"][rows]
         for row in rows[target >= 1].tolist():
             answers.refuse([row], target_fault(float(scenarios.numbers["target"][row]), as_column))
         rows = rows[target < 1]
     if not len(rows):
         return []
-    ending = without_end(given, for_task=is_task(task), spelled=as_column)
+    ending = without_end(given, for_task=isinstance(task, Task), spelled=as_column)
     ending = ending or not_identified(named.get("law") or named.get("task"), read)
     if ending:
         answers.refuse(rows, ending[1], ending[0])
         return []
-    whole = bool(scenarios.flags["integer_samples"][first]) and is_task(task)
+    whole = bool(scenarios.flags["integer_samples"][first]) and isinstance(task, Task)
     form = Form.of(given, serves=serves(given), whole=whole)
     bare = without_sources(task)
     structure, coefficients = Structure.of(bare, form)
@@ -240,7 +240,7 @@ def _solve(structure: Structure, members: list[_Rows], scenarios: Scenarios, ans
     rows = np.concatenate([one.rows for one in members])
     coefficients = [np.concatenate(parts) for parts in zip(*[one.coefficients for one in members], strict=True)]
     numbers = _limits(structure.form, rows, scenarios)
-    if not is_task(members[0].task):
+    if not isinstance(members[0].task, Task):
         numbers["samples"] = np.ones(len(rows))  # nothing is gained by more, and a budget may leave k free
     pieces = []
     for start in range(0, len(rows), LANES):
@@ -251,7 +251,8 @@ def _solve(structure: Structure, members: list[_Rows], scenarios: Scenarios, ans
         with jax.enable_x64(True):  # a thread has a precision of its own
             pieces.append(run(structure, *piece))
     found = {name: np.concatenate([np.asarray(piece[name]) for piece in pieces])[: len(rows)] for name in pieces[0]}
-    _record(structure.form, members, rows, numbers, found, scenarios, answers)
+    with jax.enable_x64(True):
+        _record(structure.form, members, rows, numbers, found, scenarios, answers)
 
 
 def _limits(form: Form, rows: np.ndarray, scenarios: Scenarios) -> dict[str, np.ndarray]:
@@ -288,7 +289,8 @@ def _record(
     answers: _Answers,
 ) -> None:
     task = members[0].task
-    probability, for_task = isinstance(task, T2Accuracy), is_task(task)
+    for_task = isinstance(task, Task)
+    higher_is_better = for_task and task.higher_is_better
     n, d, k, value = (found[name] for name in ("params", "tokens", "samples", "value"))
     train, serve = found["train"], found["serve"]
     # Training once and inference per token are not of one sum.
@@ -304,8 +306,8 @@ def _record(
         "train_flops_used": train,
         "total_flops_used": np.where(per_token, np.nan, train + serve) if form.serves else train,
     }
-    if for_task:
-        figures["pass_at_k"] = value if probability else np.exp(-value)
+    if for_task and (passed := task.pass_at_k(value)) is not None:
+        figures["pass_at_k"] = np.asarray(passed)
     if form.serves:
         figures["inference_flops_used"] = serve
     for name, column in figures.items():
@@ -327,12 +329,12 @@ def _record(
         answers.refuse(rows[small], too_small(None), "infeasible")
         return
     target, best = numbers["target"], found["best"]
-    missed = (best <= target) if probability else (best >= target)
+    missed = (best <= target) if higher_is_better else (best >= target)
     capped = np.any([~np.isnan(scenarios.numbers[f"max_{name}"][rows]) for name in ("params", "tokens", "samples")], 0)
     for i in np.flatnonzero(missed | (found["end"] != 0) | ~(np.minimum(n, d) >= 1)).tolist():
         row, goal = [int(rows[i])], float(target[i])
         if missed[i]:
-            status, reason = out_of_reach(goal, float(best[i]), probability=probability, capped=bool(capped[i]))
+            status, reason = out_of_reach(goal, float(best[i]), probability=higher_is_better, capped=bool(capped[i]))
             answers.refuse(row, reason, status)
         elif answers.status[row[0]] == "infeasible":
             answers.refuse(row, missed_target(goal), "infeasible")

@@ -19,7 +19,7 @@ from t2jax.planning._fitted import check_fit, read_fit
 from t2jax.planning._law_files import ReadFile, is_file_name, read_law_file
 from t2jax.quantities import Provenance
 
-__all__ = ["LAWS", "TASKS", "fit_of", "is_task", "law_or_task", "not_identified"]
+__all__ = ["LAWS", "TASKS", "fit_of", "law_or_task", "not_identified"]
 
 LAWS: Mapping[str, tuple[str, ...]] = {
     "Chinchilla": ("E", "A", "B", "alpha", "beta"),
@@ -32,11 +32,6 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     "T2Loss": ("law", "G", "gamma"),
 }
 _SOURCE = ("name", "citation", "params", "tokens", "samples", "convention", "note")
-
-
-def is_task(given: Any) -> bool:
-    """Is it a quality at (N, D, k), not a loss of (N, D)?"""
-    return type(given).__name__ in TASKS
 
 
 def law_or_task(given: str, *, unique_tokens: float | None = None, read: ReadFile = read_law_file) -> Any:

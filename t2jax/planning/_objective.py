@@ -3,9 +3,10 @@
 from typing import Any
 
 from t2jax._io.usage import UsageError, printable
-from t2jax.planning._coefficients import is_task, law_or_task
+from t2jax.planning._coefficients import law_or_task
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._scenario import DEFAULT_TASK, Spelling
+from t2jax.tasks import T2Loss, Task
 
 __all__ = ["objective"]
 
@@ -26,16 +27,14 @@ def objective(
     """
     if law is None:
         found = _found(task or DEFAULT_TASK, None, read)
-        if not is_task(found):
+        if not isinstance(found, Task):
             raise UsageError(f"{_called(task)} is a loss law, not a task: give it with {spelled('law')}")
         return found, found.law
     found = _found(law, unique_tokens, read)
-    if is_task(found):
+    if isinstance(found, Task):
         raise UsageError(f"{_called(law)} is a task, not a loss law: give it with {spelled('task')}")
     if G is None:
         return found, found
-    from t2jax.tasks import T2Loss
-
     return T2Loss(found, G, gamma), found
 
 

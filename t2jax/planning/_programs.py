@@ -21,8 +21,8 @@ from t2jax._xla.fusion import jit_in_a_hurry
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.optimize import Status, maximize, minimize
 from t2jax.planning._balance import FAR, balanced
-from t2jax.planning._coefficients import is_task
-from t2jax.quantities import Allocation, Quantity, Scale, params, samples, tokens
+from t2jax.quantities import Allocation, Quantity, params, samples, tokens
+from t2jax.tasks import Task
 
 __all__ = ["ENDS", "LANES", "NO_CAP", "NO_LIMIT", "Form", "Structure", "run", "without_sources"]
 
@@ -101,8 +101,8 @@ _program = jit_in_a_hurry(_lanes, static_argnums=0)
 
 def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array]) -> dict[str, Array]:
     form, task = structure.form, structure.built(coefficients)
-    law = task.law if is_task(task) else task
-    better = task.scale is Scale.LOG_ODDS  # a pass@k is to be high, a loss low
+    law = task.law if isinstance(task, Task) else task
+    better = isinstance(task, Task) and task.higher_is_better  # a pass@k is to be high, a loss low
     train = TrainingFLOPs()
     serve = InferenceFLOPs(of["queries"], of["shared"], of["each"])
     total = train + serve if form.serves else train
@@ -123,14 +123,14 @@ def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array])
     where = found.allocation
     log_params = jnp.log(where.params)
     shift = jnp.zeros_like(log_params)
-    _, log_balanced = balanced(law, log_params, shift, shift)
+    log_balanced = jnp.full_like(shift, FAR) if law is None else balanced(law, log_params, shift, shift)[1]
     most = [jnp.minimum(of[name], 1e30) for name in ("params", "tokens", "samples")]
     return {
         "params": where.params,
         "tokens": where.tokens,
         "samples": where.samples,
         "value": task(where),
-        "loss": law(where),
+        "loss": jnp.full_like(shift, jnp.nan) if law is None else law(where),
         "train": train(where),
         "serve": serve(where),
         "balanced": jnp.where(jnp.abs(log_balanced) < FAR - 1e-6, jnp.exp(log_balanced), jnp.nan),

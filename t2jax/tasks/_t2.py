@@ -5,10 +5,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax._io import validate
-from t2jax._io.display import Displayed, Grid
 from t2jax._numerics.special import log_failure, log_odds_of_pass
 from t2jax._xla.fusion import chained, once
 from t2jax._xla.logs import log_sum
@@ -22,16 +22,16 @@ from t2jax.quantities import (
     Say,
     Scale,
     equation_of,
-    law_parts,
     minus,
     plus,
 )
+from t2jax.tasks._base import Task
 from t2jax.tasks._passk import BetaPassRate
 
 __all__ = ["T2Accuracy", "T2Loss"]
 
 
-class T2Loss(Displayed, Quantity):
+class T2Loss(Task):
     """Approach 1: E_i[−log pass@k_i] ≈ L(N, D, k) = L(N, D) + G/k^γ, in nats.
 
     law: the loss law of N and D. G, gamma: > 0; at k = 1 the irreducible part is E + G.
@@ -50,12 +50,12 @@ class T2Loss(Displayed, Quantity):
         self.provenance = provenance
 
     def equation(self, say: Say) -> Equation:
-        """The law in symbols, where `say` gives what stands for each coefficient."""
         inner, (G, gamma) = equation_of(self.law, say), say(self, "G", "gamma")
         return Equation("L(N, D, k)", f"{inner.right} + {G}/k^{gamma}", "nats", inner.where)
 
-    def _parts(self) -> list[str | Grid]:
-        return law_parts(self)
+    def pass_at_k(self, value: Any) -> Any:
+        """exp(−value): no more than an estimate, as the mean of −log pass@k is not the −log of the mean."""
+        return jnp.exp(-value) if isinstance(value, jax.Array) else np.exp(-value)
 
     def score(self, log: Any) -> Float[Array, "..."]:
         return log_sum((1.0, self.law.log_value(log)), (self.G, -self.gamma * log.samples))
@@ -69,7 +69,7 @@ class T2Loss(Displayed, Quantity):
         return max(Curvature.CONVEX, self.law.curvature)
 
 
-class T2Accuracy(Displayed, Quantity):
+class T2Accuracy(Task):
     """Approach 2: pass@k(N, D, k) of problems whose pass rates follow Beta(μν, (1−μ)ν), from the loss L(N, D).
 
     μ = θ2 / (1 + exp(θ1·(L − θ0))), ν = exp(θ3 + θ4·L), pass@k = 1 − B(a, b+k)/B(a, b), a = μν, b = (1−μ)ν.
@@ -102,7 +102,6 @@ class T2Accuracy(Displayed, Quantity):
         return BetaPassRate(*self.beta_at(jax.tree.map(jnp.log, Allocation(params, tokens))))
 
     def equation(self, say: Say) -> Equation:
-        """The law in symbols, where `say` gives what stands for each coefficient."""
         inner, theta = equation_of(self.law, say), say(self, "theta")
         of_loss = (
             ("a", "μ·ν"),
@@ -112,9 +111,6 @@ class T2Accuracy(Displayed, Quantity):
             ("L", f"{inner.right}, {inner.unit}"),
         )
         return Equation("pass@k(N, D, k)", "1 − B(a, b + k)/B(a, b)", "", (*of_loss, *inner.where))
-
-    def _parts(self) -> list[str | Grid]:
-        return law_parts(self)
 
     def score(self, log: Any) -> Float[Array, "..."]:
         return _log_odds(self.law.log_value(log), log.samples, self.theta)

@@ -1,0 +1,64 @@
+"""What every task says of itself, so that nobody needs to know which task it is."""
+
+from typing import Any
+
+import equinox as eqx
+
+from t2jax._io.display import Displayed, Grid
+from t2jax.quantities import Equation, Quantity, Say, Scale, law_parts
+
+__all__ = ["Task"]
+
+
+class Task(Displayed, Quantity):
+    """A quality at a decision (N, D, k): what more samples improve, where a loss law knows of N and D alone.
+
+    ```python
+    class Reward(t2.Task):
+        law: t2.Chinchilla
+        slope: jax.Array
+        higher_is_better = True
+        value_name, value_title, unit = "reward", "reward", ""
+
+        def score(self, log):  # the logarithm of the reward, from those of N, D and k
+            return 0.1 * log.samples - self.slope * self.law(jax.tree.map(jnp.exp, log))
+    ```
+
+    A subclass says `score`, as every quantity does, and has `law`: a field, or `law = None` where there is no loss law
+    inside. The rest follows from `scale`: on log odds a task is a pass@k, which is to be high; on the logarithm it is a
+    loss in nats, which is to be low. What is otherwise is said by a class attribute or a property.
+    """
+
+    law: eqx.AbstractVar[Any]
+    """The loss law of N and D inside, a quantity in nats per token; None where there is none."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Is it maximised?"""
+        return self.scale is Scale.LOG_ODDS
+
+    @property
+    def unit(self) -> str:
+        """Of the value; empty for a probability."""
+        return "" if self.scale is Scale.LOG_ODDS else "nats"
+
+    @property
+    def value_name(self) -> str:
+        """What JSON calls the value: "pass_at_k" or "task_loss_nats", if nothing else."""
+        return "pass_at_k" if self.scale is Scale.LOG_ODDS else "task_loss_nats"
+
+    @property
+    def value_title(self) -> str:
+        """What people call the value: "pass@k" or "task loss", if nothing else."""
+        return "pass@k" if self.scale is Scale.LOG_ODDS else "task loss"
+
+    def pass_at_k(self, value: Any) -> Any:
+        """The pass@k where the task has this value, a number or an array; None where a task does not say."""
+        return value if self.scale is Scale.LOG_ODDS else None
+
+    def equation(self, say: Say) -> Equation:
+        """The task in symbols, where `say` gives what stands for each coefficient. Its name, if nothing else."""
+        return Equation(f"{self.value_title}(N, D, k)", self.label, self.unit)
+
+    def _parts(self) -> list[str | Grid]:
+        return law_parts(self)

@@ -1,0 +1,153 @@
+"""A law and a task that t2jax does not know: planned for, fitted, written and read like its own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.optimize import minimize
+
+import t2jax as t2
+from t2jax.quantities import Scale
+
+LAW = t2.published("besiroglu2024")
+E, A, B, ALPHA, BETA = (float(getattr(LAW, name)) for name in ("E", "A", "B", "alpha", "beta"))
+QUERIES, OUTPUT = 1e9, 500.0
+
+
+class Odds(t2.Task):
+    """log odds of success = easy + more·log k − steep·L(N, D)."""
+
+    law: t2.Chinchilla
+    easy: jax.Array
+    more: jax.Array
+    steep: jax.Array
+    scale = Scale.LOG_ODDS
+
+    def score(self, log):
+        return self.easy + self.more * log.samples - self.steep * jnp.exp(self.law.log_value(log))
+
+
+class Regret(t2.Task):
+    """A/N^a + 1/D^0.25 + 1/k, without a loss law."""
+
+    A: jax.Array
+    a: jax.Array
+    law = None
+    value_name, value_title, unit = "regret", "regret", "points"
+
+    def score(self, log):
+        of_params = jnp.log(self.A) - self.a * log.params
+        return jnp.logaddexp(jnp.logaddexp(of_params, -0.25 * log.tokens), -log.samples)
+
+
+class Reward(t2.Task):
+    """N^power·D^0.05·exp(−1/k): to be high, and no probability."""
+
+    power: jax.Array
+    law = None
+    higher_is_better = True
+    value_name, value_title, unit = "reward", "reward", ""
+
+    def score(self, log):
+        return self.power * log.params + 0.05 * log.tokens - jnp.exp(-log.samples)
+
+
+ODDS = Odds(LAW, jnp.asarray(6.0), jnp.asarray(0.4), jnp.asarray(3.0))
+
+
+def odds_at(n, d, k):
+    return 6.0 + 0.4 * np.log(k) - 3.0 * (E + A / n**ALPHA + B / d**BETA)
+
+
+def best(total, value, output=OUTPUT):
+    """(N, D, k) of the highest value that so many FLOPs buy: over log N and log k, and the rest trains."""
+
+    def at(x):
+        n, k = np.exp(x)
+        left = total - 2 * n * QUERIES * output * k
+        return n, left / (6 * n), k
+
+    def worse(x):
+        n, d, k = at(x)
+        return -value(n, d, k) if d > 0 and k >= 1 else 1e3
+
+    starts = [(np.log(n), np.log(k)) for n in (1e8, 1e9, 1e10) for k in (1.5, 10.0, 100.0)]
+    ends = [minimize(worse, x, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14}) for x in starts]
+    return at(min(ends, key=lambda end: end.fun).x)
+
+
+@pytest.mark.parametrize("total", [1e22, 1e24])
+def test_a_task_of_ones_own_is_planned_for_by_plan_batch(total):
+    plans = t2.plan_batch(pa.table({"total_flops": [total]}), task=ODDS, queries=QUERIES, output_tokens=OUTPUT)
+    (row,) = plans.to_pylist()
+    assert row["status"] == "solved", row["reason"]
+    n, d, k = best(total, odds_at)
+    np.testing.assert_allclose([row["params"], row["tokens"], row["samples"]], [n, d, k], rtol=1e-4)
+    rate = 1 / (1 + np.exp(-odds_at(n, d, k)))
+    np.testing.assert_allclose([row["value"], row["pass_at_k"]], rate, rtol=1e-9)
+    np.testing.assert_allclose(row["loss_nats"], E + A / n**ALPHA + B / d**BETA, rtol=1e-5)
+
+
+def test_a_target_of_a_task_of_ones_own_is_a_probability():
+    wanted = 0.9 / (1 + np.exp(-odds_at(*best(1e23, odds_at))))
+    table = pa.table({"target": [wanted, 1.5, 0.9999999]})
+    rows = t2.plan_batch(table, task=ODDS, queries=QUERIES, output_tokens=OUTPUT, max_samples=10.0).to_pylist()
+    assert rows[0]["status"] == "solved"
+    np.testing.assert_allclose(
+        odds_at(rows[0]["params"], rows[0]["tokens"], rows[0]["samples"]), np.log(wanted / (1 - wanted)), rtol=1e-6
+    )
+    assert rows[1]["reason"] == "target is a pass@k, between 0 and 1 (0.6 is 60 %), got 1.5"
+    assert rows[2]["status"] == "infeasible"
+    assert rows[2]["reason"].startswith("no compute reaches the target 1: pass@k is at most ")
+
+
+def test_a_task_without_a_loss_law_leaves_loss_and_pass_at_k_empty():
+    task = Regret(jnp.asarray(40.0), jnp.asarray(0.3))
+    (row,) = t2.plan_batch(pa.table({"total_flops": [1e23]}), task=task, queries=QUERIES).to_pylist()
+    assert row["status"] == "solved", row["reason"]
+    assert [row[name] for name in ("loss_nats", "pass_at_k", "overtraining_ratio")] == [None, None, None]
+    n, d, k = best(1e23, lambda n, d, k: -(40 / n**0.3 + 1 / d**0.25 + 1 / k), output=1.0)
+    np.testing.assert_allclose([row["params"], row["tokens"], row["samples"]], [n, d, k], rtol=1e-4)
+    np.testing.assert_allclose(row["value"], 40 / n**0.3 + 1 / d**0.25 + 1 / k, rtol=1e-9)
+
+
+def test_a_task_says_which_way_is_better():
+    task = Reward(jnp.asarray(0.07))
+    assert (task.higher_is_better, task.pass_at_k(0.5)) == (True, None)
+    (row,) = t2.plan_batch(pa.table({"total_flops": [1e23]}), task=task, queries=QUERIES).to_pylist()
+    assert row["status"] == "solved", row["reason"]
+    n, d, k = best(1e23, lambda n, d, k: 0.07 * np.log(n) + 0.05 * np.log(d) - 1 / k, output=1.0)
+    np.testing.assert_allclose([row["params"], row["tokens"], row["samples"]], [n, d, k], rtol=1e-4)
+    np.testing.assert_allclose(row["value"], n**0.07 * d**0.05 * np.exp(-1 / k), rtol=1e-9)
+
+
+def test_what_the_tasks_of_t2jax_say_of_themselves():
+    loss, accuracy = t2.T2Loss(LAW, 1.0, 0.3), t2.T2Accuracy(LAW, (0.8, 3.1, 1.0, -1.8, 2.4))
+    assert (loss.higher_is_better, loss.value_name, loss.value_title, loss.unit) == (
+        False,
+        "task_loss_nats",
+        "task loss",
+        "nats",
+    )
+    assert (accuracy.higher_is_better, accuracy.value_name, accuracy.value_title, accuracy.unit) == (
+        True,
+        "pass_at_k",
+        "pass@k",
+        "",
+    )
+    assert loss.pass_at_k(0.5) == np.exp(-0.5)
+    assert accuracy.pass_at_k(0.5) == 0.5
+    assert all(isinstance(one, t2.Task) for one in (loss, accuracy))
+    assert not isinstance(LAW, t2.Task)
+
+
+def test_a_task_prints_and_needs_a_law_or_none():
+    assert str(ODDS).startswith("Odds: pass@k(N, D, k) = Odds")
+
+    class Lawless(t2.Task):
+        def score(self, log):
+            return log.params
+
+    with pytest.raises(TypeError, match="law"):
+        Lawless()
