@@ -12,212 +12,93 @@ if TYPE_CHECKING:
     from t2jax import plot as plot
     from t2jax.costs import (
         EquivalentFLOPs as EquivalentFLOPs,
-    )
-    from t2jax.costs import (
         FixedShape as FixedShape,
-    )
-    from t2jax.costs import (
         Hardware as Hardware,
-    )
-    from t2jax.costs import (
         InferenceFLOPs as InferenceFLOPs,
-    )
-    from t2jax.costs import (
         Lifetime as Lifetime,
-    )
-    from t2jax.costs import (
         PerSolvedTask as PerSolvedTask,
-    )
-    from t2jax.costs import (
         Serving as Serving,
-    )
-    from t2jax.costs import (
         ShapeLaw as ShapeLaw,
-    )
-    from t2jax.costs import (
         Training as Training,
-    )
-    from t2jax.costs import (
         TrainingFLOPs as TrainingFLOPs,
-    )
-    from t2jax.costs import (
         accelerator as accelerator,
-    )
-    from t2jax.costs import (
         list_accelerators as list_accelerators,
     )
     from t2jax.fitting import (
         BetaBinomial as BetaBinomial,
-    )
-    from t2jax.fitting import (
         Fit as Fit,
-    )
-    from t2jax.fitting import (
         Huber as Huber,
-    )
-    from t2jax.fitting import (
         Interpolation as Interpolation,
-    )
-    from t2jax.fitting import (
         LeastAbsoluteDeviations as LeastAbsoluteDeviations,
-    )
-    from t2jax.fitting import (
         LeastSquares as LeastSquares,
-    )
-    from t2jax.fitting import (
         Polynomial as Polynomial,
-    )
-    from t2jax.fitting import (
         envelope as envelope,
-    )
-    from t2jax.fitting import (
         fit as fit,
-    )
-    from t2jax.fitting import (
         holdout as holdout,
-    )
-    from t2jax.fitting import (
         isoflop as isoflop,
-    )
-    from t2jax.fitting import (
         optimum_interval as optimum_interval,
     )
     from t2jax.laws import (
         Chinchilla as Chinchilla,
-    )
-    from t2jax.laws import (
         DataConstrained as DataConstrained,
-    )
-    from t2jax.laws import (
         ErrorFromLoss as ErrorFromLoss,
-    )
-    from t2jax.laws import (
         Kaplan as Kaplan,
-    )
-    from t2jax.laws import (
         LossLaw as LossLaw,
-    )
-    from t2jax.laws import (
         Overtraining as Overtraining,
     )
     from t2jax.literature import (
         NoDataError as NoDataError,
-    )
-    from t2jax.literature import (
         dataset as dataset,
-    )
-    from t2jax.literature import (
         known_models as known_models,
-    )
-    from t2jax.literature import (
         list_datasets as list_datasets,
-    )
-    from t2jax.literature import (
         list_published as list_published,
-    )
-    from t2jax.literature import (
         published as published,
     )
     from t2jax.optimize import (
         NoSolutionError as NoSolutionError,
-    )
-    from t2jax.optimize import (
         Solution as Solution,
-    )
-    from t2jax.optimize import (
         Status as Status,
-    )
-    from t2jax.optimize import (
         maximize as maximize,
-    )
-    from t2jax.optimize import (
         minimize as minimize,
     )
     from t2jax.planning import (
+        Plan as Plan,
+        UsageError as UsageError,
         break_even_tokens as break_even_tokens,
-    )
-    from t2jax.planning import (
         capacity_floor as capacity_floor,
-    )
-    from t2jax.planning import (
         compute_overhead as compute_overhead,
-    )
-    from t2jax.planning import (
         inference_aware_optimum as inference_aware_optimum,
-    )
-    from t2jax.planning import (
         inference_factor as inference_factor,
-    )
-    from t2jax.planning import (
         overtraining_ratio as overtraining_ratio,
-    )
-    from t2jax.planning import (
+        plan as plan,
         plan_batch as plan_batch,
-    )
-    from t2jax.planning import (
         serving_years as serving_years,
     )
     from t2jax.quantities import (
         Allocation as Allocation,
-    )
-    from t2jax.quantities import (
         Constraint as Constraint,
-    )
-    from t2jax.quantities import (
         Provenance as Provenance,
-    )
-    from t2jax.quantities import (
         Quantity as Quantity,
-    )
-    from t2jax.quantities import (
         params as params,
-    )
-    from t2jax.quantities import (
         quantity as quantity,
-    )
-    from t2jax.quantities import (
         samples as samples,
-    )
-    from t2jax.quantities import (
         tokens as tokens,
     )
     from t2jax.sweeping import (
         grid as grid,
-    )
-    from t2jax.sweeping import (
         sweep as sweep,
     )
     from t2jax.tasks import (
         BetaPassRate as BetaPassRate,
-    )
-    from t2jax.tasks import (
         MajorityVote as MajorityVote,
-    )
-    from t2jax.tasks import (
         Portfolio as Portfolio,
-    )
-    from t2jax.tasks import (
         RepairLoop as RepairLoop,
-    )
-    from t2jax.tasks import (
         T2Accuracy as T2Accuracy,
-    )
-    from t2jax.tasks import (
         T2Loss as T2Loss,
-    )
-    from t2jax.tasks import (
         Task as Task,
-    )
-    from t2jax.tasks import (
         VerificationFLOPs as VerificationFLOPs,
-    )
-    from t2jax.tasks import (
         Verifier as Verifier,
-    )
-    from t2jax.tasks import (
         Workload as Workload,
-    )
-    from t2jax.tasks import (
         pass_at_k as pass_at_k,
     )
 
@@ -281,6 +162,9 @@ _HOMES = {
         "inference_aware_optimum",
         "inference_factor",
         "overtraining_ratio",
+        "Plan",
+        "UsageError",
+        "plan",
         "plan_batch",
         "serving_years",
     ),

@@ -11,12 +11,12 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import t2jax
-from t2jax.cli import _plan as cli_plan
 from t2jax.cli import main
 from t2jax.cli._arguments import read_number
-from t2jax.cli._baseline import Demand, balanced_tokens
-from t2jax.cli._plan_text import _advantage, flops, plan_text
+from t2jax.planning import _problem as problem
+from t2jax.planning._baselines import balanced_tokens
 from t2jax.planning._coefficients import law_or_task
+from t2jax.planning._report import _advantage, flops, plan_text
 
 LAW = {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 TASK = {"kind": "T2Loss", "law": LAW, "G": 1.0, "gamma": 0.3}
@@ -165,7 +165,7 @@ def test_whole_samples_have_no_price_and_stay_within_the_budget(capsys, referenc
         # As the library answers where a cap holds a whole k: its price is not a number.
         return eqx.tree_at(lambda solution: solution.shadow_prices[-1], found, np.full((), np.nan))
 
-    monkeypatch.setattr(cli_plan, "minimize", minimize)
+    monkeypatch.setattr(problem, "minimize", minimize)
     said = planned(capsys, f"--task {reference} --total-flops 1e20 --queries 1e9 --integer-samples --max-samples 3")
     assert said["baselines"]["chinchilla"]["total_flops"] <= 1e20
     assert said["optimum"]["samples"] == 3
@@ -617,13 +617,13 @@ def test_balanced_tokens(published):
 
 
 @pytest.mark.parametrize("share", [True, False])
-def test_demand_costs_what_the_library_says(share):
+def test_plain_numbers_cost_what_the_quantity_says(share):
+    """The baselines count in NumPy, the optimiser in logarithms."""
     serve = t2jax.InferenceFLOPs(1e9, 300.0, 500.0, share)
-    demand = Demand(1e9, 300.0, 500.0) if share else Demand(1e9, 0.0, 800.0)
     where = t2jax.Allocation(7e9, 1e12, 12.5)
-    assert demand.inference_flops(7e9, 12.5) == pytest.approx(float(serve(where)), rel=1e-12)
-    assert demand.train_flops(7e9, 1e12) == pytest.approx(float(t2jax.TrainingFLOPs()(where)), rel=1e-12)
-    assert demand.samples(7e9, demand.inference_flops(7e9, 12.5)) == pytest.approx(12.5, rel=1e-12)
+    assert serve.flops(7e9, 12.5) == pytest.approx(float(serve(where)), rel=1e-12)
+    assert t2jax.TrainingFLOPs().flops(7e9, 1e12) == pytest.approx(float(t2jax.TrainingFLOPs()(where)), rel=1e-12)
+    assert serve.samples_for(7e9, serve.flops(7e9, 12.5)) == pytest.approx(12.5, rel=1e-12)
 
 
 def test_numbers_as_people_write_them():

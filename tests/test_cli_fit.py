@@ -17,10 +17,10 @@ import pytest
 import t2jax
 from t2jax import fitting
 from t2jax.cli import main
-from t2jax.cli._plan_text import plan_text
 from t2jax.cli._progress import progress
-from t2jax.cli._uncertainty import caveats, uncertainty
 from t2jax.planning._fitted import read_fit
+from t2jax.planning._report import plan_text
+from t2jax.planning._uncertainty import caveats, uncertainty
 
 TRUE = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 MODELS = "chinchilla, kaplan, overtraining, data-constrained, t2-loss, t2-accuracy, beta"
@@ -318,25 +318,25 @@ def test_shapes_of_intervals(folder, content):
     best = solve(np.array([fit.coefficients[name] for name in fit.free]))
     error = fit.standard_errors["E"]
     found = uncertainty(fit, best, solve, whole=False, probability=True)
-    low, high = (np.log(one / (1 - one)) for one in found["value"])
+    low, high = (np.log(one / (1 - one)) for one in found.value)
     assert (low + high) / 2 == pytest.approx(content["E"], rel=1e-6)
     assert (high - low) / 2 == pytest.approx(1.6448536 * error, rel=1e-3)
-    low, high = np.log(found["params"])
+    low, high = np.log(found.params)
     assert (high - low) / 2 == pytest.approx(2 * 1.6448536 * error / content["E"], rel=1e-3)
-    assert found["tokens"] == [1.0, 1.0]
+    assert found.tokens == [1.0, 1.0]
     # Whole k: its jumps do not reach the interval.
-    low, high = uncertainty(fit, best, solve, whole=True, probability=True)["samples"]
+    low, high = uncertainty(fit, best, solve, whole=True, probability=True).samples
     assert low == round(low) < best["samples"] < high == round(high)
     assert high - low == pytest.approx(2e3 * 1.6448536 * error, abs=2)
 
     some = uncertainty(
         resampled, best, lambda v: solve(v) if v[0] > content["E"] else None, whole=False, probability=True
     )
-    assert 0 < some["solved"] < some["members"] == 40
+    assert 0 < some.solved < some.members == 40
     none = uncertainty(resampled, best, lambda v: None, whole=False, probability=True)
-    assert (none["solved"], none["params"], none["value"]) == (0, None, None)
+    assert (none.solved, none.params, none.value) == (0, None, None)
     none = uncertainty(fit, best, lambda v: None, whole=False, probability=True)
-    assert none["params"] is None
+    assert none.params is None
 
 
 LAWS = "E, A, B, alpha, beta"

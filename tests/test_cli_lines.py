@@ -14,8 +14,7 @@ from dataclasses import fields
 import pytest
 
 import t2jax
-from t2jax.cli import _options as options
-from t2jax.cli import main
+from t2jax.cli import _options as options, main
 
 SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 COMMANDS = {

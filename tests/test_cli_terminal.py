@@ -11,8 +11,7 @@ import pytest
 
 import t2jax
 from t2jax._io import validate
-from t2jax.cli import _terminal as terminal
-from t2jax.cli import main
+from t2jax.cli import _terminal as terminal, main
 
 PLAN = "plan --law besiroglu2024 --train-flops 1e23"
 LAW = {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import problems as p
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy.optimize import brentq, minimize_scalar
 

@@ -19,8 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Nothing that happens is a traceback: every command ends here, with a status and a sentence.
     """
     try:
-        from t2jax.cli import _interrupts as interrupts
-        from t2jax.cli import _terminal as terminal
+        from t2jax.cli import _interrupts as interrupts, _terminal as terminal
 
         if argv is None:
             interrupts.end_at_once()
@@ -36,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ended(words: list[str]) -> int:
     """The status of the command, whatever it raises."""
     from t2jax._io.usage import UsageError
-    from t2jax.cli import _interrupts as interrupts
-    from t2jax.cli import _terminal as terminal
+    from t2jax.cli import _interrupts as interrupts, _terminal as terminal
 
     try:
         return _run(words)
@@ -74,9 +72,7 @@ def _run(words: list[str]) -> int:
         import tyro  # noqa: F401
     except ModuleNotFoundError:
         raise UsageError('the command line needs tyro: pip install "t2jax[cli]"') from None
-    from t2jax.cli import _cost_options as cost_options
-    from t2jax.cli import _fit_options as fit_options
-    from t2jax.cli import _options as options
+    from t2jax.cli import _cost_options as cost_options, _fit_options as fit_options, _options as options
 
     try:
         with terminal.output():
@@ -98,27 +94,15 @@ def _run(words: list[str]) -> int:
             return _run_plan(options.checked(command))
 
 
-def _run_plan(plan: Any) -> int:
+def _run_plan(options: Any) -> int:
     with _float64():
-        from t2jax.cli._plan import Problem, answer
+        from t2jax.cli._plan import answer
 
-        if plan.hardware is None:
-            problem = Problem.of(plan)
-        else:
-            from t2jax.cli._money import PaidProblem
+        report = {**answer(options).to_dict(), "plot": options.plot}
+    from t2jax.planning._report import plan_text
 
-            problem = PaidProblem.of(plan)
-        said = {**answer(problem), "plot": plan.plot}
-        if plan.plot is not None and said["reason"] is None:
-            from t2jax.cli._interrupts import in_order
-            from t2jax.cli._pictures import draw_plan
-
-            with in_order():
-                draw_plan(problem, said, plan.plot)
-    from t2jax.cli._plan_text import plan_text
-
-    _say("plan", said, as_json=plan.json, text=plan_text if said["reason"] is None else None)
-    return _status(said)
+    _say("plan", report, as_json=options.json, text=plan_text if report["reason"] is None else None)
+    return _status(report)
 
 
 def _run_fit(options: Any) -> int:
@@ -167,7 +151,7 @@ def _run_frontier(command: Any) -> int:
         with in_order():
             said = answer(command, span)
             if command.plot is not None and any(row["status"] == "solved" for row in said["rows"]):
-                from t2jax.cli._pictures import draw_frontier
+                from t2jax.cli._frontier_picture import draw_frontier
 
                 draw_frontier(said, command.plot)
     _say("frontier", said, as_json=command.json, text=frontier_text)
@@ -184,8 +168,7 @@ def _run_cost(command: Any) -> int:
 
 
 def _run_list(command: Any) -> int:
-    from t2jax.cli import _listing as listing
-    from t2jax.cli import _terminal as terminal
+    from t2jax.cli import _listing as listing, _terminal as terminal
 
     if command.hardware:
         with _float64():

@@ -4,14 +4,17 @@ import math
 from typing import Any
 
 import t2jax as t2
-from t2jax._io.text import human, unknown
+from t2jax._io.text import human
 from t2jax._io.usage import UsageError
-from t2jax.cli._cost_options import Cost, Devices, assumed, kv_cache
-from t2jax.costs import Architecture, CacheShape, LifetimeBill
+from t2jax.cli._cost_options import Cost
+from t2jax.costs import LifetimeBill
 from t2jax.planning._coefficients import law_or_task
+from t2jax.planning._money import kv_cache, lifetime
+from t2jax.planning._report import assumed
+from t2jax.planning._scenario import as_option
 from t2jax.quantities import Scale
 
-__all__ = ["answer", "cost_text", "lifetime"]
+__all__ = ["answer", "cost_text"]
 
 
 def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
@@ -19,18 +22,22 @@ def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
     task = None if cost.task is None else law_or_task(cost.task)
     if task is not None and task.scale is not Scale.LOG_ODDS:
         raise UsageError(f"--task {cost.task} does not say how many tasks are solved: give one of kind T2Accuracy")
+    devices = vars(cost)
     life = lifetime(
-        cost,
+        devices,
         queries_per_month=cost.queries_per_month,
         prompt_tokens=cost.prompt_tokens,
         output_tokens=cost.output_tokens,
         months=cost.months,
+        spelled=as_option,
     )
     try:
         bill = life.bill(t2.Allocation(cost.params, cost.tokens, cost.samples), task)
     except ValueError as error:
         cache = (
-            "" if cost.kv_heads else f". KV cache: {kv_cache(cost)}; --kv-heads, --head-dim and --layers give its own"
+            ""
+            if cost.kv_heads
+            else f". KV cache: {kv_cache(devices)}; --kv-heads, --head-dim and --layers give its own"
         )
         raise UsageError(f"{error}{cache}") from None
     figures = [*bill, *bill.serving]
@@ -40,7 +47,7 @@ def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
     said = {
         "inputs": {name: getattr(cost, name) for name in cost.__dataclass_fields__ if name != "json"},
         "hardware": {"name": device.name, "source": device.source},
-        "kv_cache": kv_cache(cost),
+        "kv_cache": kv_cache(devices),
         "training": {
             "device_hours": bill.training_device_hours,
             "usd": bill.training_usd,
@@ -57,57 +64,6 @@ def answer(cost: Cost) -> tuple[dict[str, Any], LifetimeBill]:
         ],
     }
     return said, bill
-
-
-def lifetime(
-    options: Devices, *, queries_per_month: Any, prompt_tokens: Any, output_tokens: Any, months: Any, **serving: Any
-) -> t2.Lifetime:
-    """Training and serving on the devices that were typed. Raises `UsageError` for what they cannot be."""
-    device = _device(str(options.hardware))
-    if options.dtype not in device.peak_flops:
-        known = ", ".join(sorted(device.peak_flops))
-        raise UsageError(f"{device.name} has no peak in {options.dtype!r}, only in {known}: give one with --dtype")
-    training = t2.Training(
-        device,
-        mfu=options.mfu,
-        usd_per_hour=options.usd_per_hour,
-        dtype=options.dtype,
-        overhead=options.overhead,
-        post_training_usd=options.post_training_usd,
-    )
-    served = t2.Serving(
-        device,
-        batch=options.batch,
-        prompt_tokens=prompt_tokens,
-        output_tokens=output_tokens,
-        queries_per_month=queries_per_month,
-        usd_per_hour=options.usd_per_hour,
-        devices=options.devices,
-        dtype=options.dtype,
-        bytes_per_param=options.bytes_per_param,
-        bytes_per_kv=options.bytes_per_kv,
-        mfu=options.serving_mfu,
-        mbu=options.serving_mbu,
-        utilization=options.utilization,
-        architecture=_architecture(options),
-        **serving,
-    )
-    return t2.Lifetime(training, served, months)
-
-
-def _device(name: str) -> t2.Hardware:
-    try:
-        return t2.accelerator(name)
-    except ValueError:
-        known = [one.name for one in t2.list_accelerators()]
-        raise UsageError(unknown("accelerator", name, known, "t2jax list --hardware")) from None
-
-
-def _architecture(options: Devices) -> Architecture | None:
-    """None: as the library assumes."""
-    if options.kv_heads is None:
-        return None
-    return CacheShape(options.kv_heads, options.head_dim, options.layers)
 
 
 def cost_text(said: dict[str, Any], bill: LifetimeBill) -> str:

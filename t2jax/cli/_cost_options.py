@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -10,7 +10,7 @@ from t2jax._io.usage import UsageError
 from t2jax.cli._arguments import Flag, Name, Number, check_number, check_share, text
 from t2jax.planning._scenario import as_option
 
-__all__ = ["DEVICE_NAMES", "Cost", "Devices", "assumed", "check_devices", "checked_cost", "kv_cache"]
+__all__ = ["DEVICE_NAMES", "Cost", "Devices", "check_devices", "checked_cost"]
 
 Word = Annotated[str | None, text("NAME"), tyro.conf.arg(help_behavior_hint="")]
 
@@ -124,26 +124,3 @@ def check_devices(options: Devices, others: Sequence[str] = ()) -> None:
         raise UsageError("--kv-heads and --head-dim belong together: the KV cache has both in every layer")
     if options.layers is not None and options.kv_heads is None:
         raise UsageError("--layers is of the KV cache: give --kv-heads and --head-dim, too")
-
-
-def kv_cache(options: Devices) -> str:
-    """How large the cache is taken to be, in words."""
-    if options.kv_heads is None:
-        return "4 query heads per KV head at every size; layers and width follow from N"
-    heads = f"{options.kv_heads:g} KV heads of {options.head_dim:g} numbers"
-    return (
-        f"{heads} in layers that follow from N" if options.layers is None else f"{options.layers:g} layers of {heads}"
-    )
-
-
-def assumed(said: dict[str, Any]) -> list[str]:
-    """What a bill rests on, in words. said: the dictionary that `--json` prints."""
-    i = said["inputs"]
-    own = "" if i["kv_heads"] else "\n    (a model's own: --kv-heads, --head-dim and --layers)"
-    return [
-        f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
-        f"{i['serving_mbu']:.0%} of bandwidth;",
-        f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
-        f"  KV cache: {said['kv_cache']}{own}.",
-        f"Peaks: {said['hardware']['source']}. The price is yours.",
-    ]

@@ -8,15 +8,15 @@ import numpy as np
 from t2jax._io.output import arrow
 from t2jax._io.text import aligned, human
 from t2jax._io.usage import UsageError, refuse_existing
-from t2jax.cli._plan_text import flops
 from t2jax.cli._sweep import defaults_of
 from t2jax.cli._sweep_options import Frontier, Span
+from t2jax.planning._aim import Aim
 from t2jax.planning._batch import RESULTS, answered
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._objective import objective
+from t2jax.planning._report import flops
 from t2jax.planning._scenario import DEFAULT_TASK, NAMES, as_option, lacks_demand
 from t2jax.planning.tables._files import write_table
-from t2jax.tasks import Task
 
 __all__ = ["TITLES", "answer", "frontier_text"]
 
@@ -46,7 +46,7 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
     varies = {span.name, *fixed}
     G, gamma, unique_tokens = (1.0 if name in varies else None for name in ("G", "gamma", "unique_tokens"))
     task, _ = objective(frontier.task, frontier.law, G=G, gamma=gamma, unique_tokens=unique_tokens, spelled=as_option)
-    if fault := lacks_demand(varies, for_task=isinstance(task, Task), spelled=as_option):
+    if fault := lacks_demand(varies, for_task=Aim.of(task).for_task, spelled=as_option):
         raise UsageError(fault)
     try:
         pa = arrow()
@@ -65,7 +65,7 @@ def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
             **({} if frontier.law or frontier.task else {"task": DEFAULT_TASK}),
         },
         "varied": span.name,
-        "of": task.value_name if isinstance(task, Task) else "loss_nats",
+        "of": Aim.of(task).name,
         "sources": [f"{source.name}: {source.citation}".rstrip(": ") for source in task.provenances()],
         "rows": plans.select([span.name, *RESULTS]).to_pylist(),
         "out": frontier.out,

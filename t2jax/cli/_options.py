@@ -14,13 +14,13 @@ import tyro
 
 from t2jax._io.usage import UsageError, meant
 from t2jax.cli._arguments import Flag, Number, check_typed
-from t2jax.cli._cost_options import DEVICE_NAMES, Cost, Devices, check_devices
+from t2jax.cli._cost_options import Cost, Devices, check_devices
 from t2jax.cli._fit_options import Fit
 from t2jax.cli._plot_options import PlotFile, check_plot
 from t2jax.cli._scenario_options import Scenario, check_names, given
 from t2jax.cli._sweep_options import Frontier, Sweep
 from t2jax.cli._terminal import restyled
-from t2jax.planning._scenario import NUMBERS, as_option, contradiction, number_fault
+from t2jax.planning._scenario import FOR_MONEY, NUMBERS, as_option, contradiction, number_fault
 
 __all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
@@ -157,10 +157,6 @@ def checked(plan: Plan) -> Plan:
             raise UsageError(f"{as_option(name)} is for a plan in money: give --hardware, too")
     _refuse(contradiction(given(plan), as_option, example=f"; for example\n  {_EXAMPLE}"))
     return plan
-
-
-FOR_MONEY = ("usd", "max_time_per_token", *DEVICE_NAMES)
-"""The options that only a plan in money has."""
 
 
 def _check_money(plan: Plan) -> None:

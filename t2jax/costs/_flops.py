@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax._io import validate
@@ -30,6 +31,10 @@ class TrainingFLOPs(Quantity):
 
     def power_terms(self) -> tuple[PowerTerm, ...]:
         return (PowerTerm(self.flops_per_param_token, 0.0, {"params": 1.0, "tokens": 1.0}),)
+
+    def flops(self, params: Any, tokens: Any) -> Any:
+        """6·N·D of plain numbers or NumPy arrays, without JAX."""
+        return np.asarray(self.flops_per_param_token) * params * tokens
 
     @property
     def curvature(self) -> Curvature:
@@ -80,6 +85,23 @@ class InferenceFLOPs(Quantity):
             prompts = PowerTerm(self.prompt_tokens, per_token, once)
             return prompts, PowerTerm(self.output_tokens, per_token, per_sample)
         return (PowerTerm(self.prompt_tokens + self.output_tokens, per_token, per_sample),)
+
+    def flops(self, params: Any, samples: Any) -> Any:
+        """2·N·Q·(P + k·T) of plain numbers or NumPy arrays, without JAX."""
+        per_token, shared, each = self._per_query()
+        return per_token * params * (shared + samples * each)
+
+    def samples_for(self, params: Any, flops: Any) -> Any:
+        """The k that so many FLOPs pay for, of plain numbers or NumPy arrays: less than 1 where not even one is."""
+        per_token, shared, each = self._per_query()
+        return (flops / (per_token * params) - shared) / each
+
+    def _per_query(self) -> tuple[Any, Any, Any]:
+        """(FLOPs per parameter and token of all queries, tokens processed once a query, tokens of each sample)."""
+        numbers = self.flops_per_param_token, self.queries, self.prompt_tokens, self.output_tokens
+        factor, queries, prompt, output = map(np.asarray, numbers)
+        shared, each = (prompt, output) if self.share_prompt else (0.0 * prompt, prompt + output)
+        return factor * queries, shared, each
 
     @property
     def curvature(self) -> Curvature:

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from t2jax._io.lazy import attach
 
 if TYPE_CHECKING:
-    from t2jax.literature._catalogue import Catalogue as Catalogue
-    from t2jax.literature._catalogue import list_datasets as list_datasets
+    from t2jax.literature._catalogue import Catalogue as Catalogue, list_datasets as list_datasets
     from t2jax.literature._columns import Dataset as Dataset
-    from t2jax.literature._load import NoDataError as NoDataError
-    from t2jax.literature._load import dataset as dataset
+    from t2jax.literature._load import NoDataError as NoDataError, dataset as dataset
     from t2jax.literature._models import known_models as known_models
-    from t2jax.literature._published import Published as Published
-    from t2jax.literature._published import list_published as list_published
-    from t2jax.literature._published import published as published
+    from t2jax.literature._published import (
+        Published as Published,
+        list_published as list_published,
+        published as published,
+    )
 
 __getattr__, __dir__, __all__ = attach(
     __name__,

@@ -30,9 +30,10 @@ _BINDS = {"float64": 1e-6, "float32": 1e-4}
 
 
 class NoSolutionError(RuntimeError):
-    """A single solve that has no answer to give. `.solution` holds where it ended, with its status."""
+    """A single solve that has no answer to give. `.solution` holds where it ended, with its status; None where nothing
+    was solved, as it was plain that there is no answer."""
 
-    def __init__(self, message: str, solution: "Solution"):
+    def __init__(self, message: str, solution: "Solution | None"):
         super().__init__(message)
         self.solution = solution
 

@@ -17,7 +17,9 @@ import numpy as np
 from t2jax._io.output import arrow
 from t2jax._io.usage import UsageError, printable
 from t2jax.optimize import Status
+from t2jax.planning._aim import Aim
 from t2jax.planning._coefficients import not_identified
+from t2jax.planning._figures import figures_at
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._objective import objective
 from t2jax.planning._programs import ENDS, LANES, NO_CAP, NO_LIMIT, Form, Structure, run, without_sources
@@ -36,8 +38,7 @@ from t2jax.planning._scenario import (
 )
 from t2jax.planning.tables._header import FIGURES, RESULTS, check_columns
 from t2jax.planning.tables._scenarios import Scenarios, checked_defaults, read_scenarios
-from t2jax.quantities import Quantity, Scale
-from t2jax.tasks import Task
+from t2jax.quantities import Quantity
 
 __all__ = ["RESULTS", "answered", "plan_batch"]
 
@@ -208,21 +209,21 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: _Answers, read: Re
         spelled=as_column,
         read=read,
     )
-    if fault := lacks_demand(given, for_task=isinstance(task, Task), spelled=as_column):
+    if fault := lacks_demand(given, for_task=Aim.of(task).for_task, spelled=as_column):
         raise UsageError(fault)
-    if task.scale is Scale.LOG_ODDS and "target" in given:
+    if Aim.of(task).probability and "target" in given:
         target = scenarios.numbers["target"][rows]
         for row in rows[target >= 1].tolist():
             answers.refuse([row], target_fault(float(scenarios.numbers["target"][row]), as_column))
         rows = rows[target < 1]
     if not len(rows):
         return []
-    ending = without_end(given, for_task=isinstance(task, Task), spelled=as_column)
+    ending = without_end(given, for_task=Aim.of(task).for_task, spelled=as_column)
     ending = ending or not_identified(named.get("law") or named.get("task"), read)
     if ending:
         answers.refuse(rows, ending[1], ending[0])
         return []
-    whole = bool(scenarios.flags["integer_samples"][first]) and isinstance(task, Task)
+    whole = bool(scenarios.flags["integer_samples"][first]) and Aim.of(task).for_task
     form = Form.of(given, serves=serves(given), whole=whole)
     bare = without_sources(task)
     structure, coefficients = Structure.of(bare, form)
@@ -240,7 +241,7 @@ def _solve(structure: Structure, members: list[_Rows], scenarios: Scenarios, ans
     rows = np.concatenate([one.rows for one in members])
     coefficients = [np.concatenate(parts) for parts in zip(*[one.coefficients for one in members], strict=True)]
     numbers = _limits(structure.form, rows, scenarios)
-    if not isinstance(members[0].task, Task):
+    if not Aim.of(members[0].task).for_task:
         numbers["samples"] = np.ones(len(rows))  # nothing is gained by more, and a budget may leave k free
     pieces = []
     for start in range(0, len(rows), LANES):
@@ -288,30 +289,29 @@ def _record(
     scenarios: Scenarios,
     answers: _Answers,
 ) -> None:
-    task = members[0].task
-    for_task = isinstance(task, Task)
-    higher_is_better = for_task and task.higher_is_better
+    aim = Aim.of(members[0].task)
     n, d, k, value = (found[name] for name in ("params", "tokens", "samples", "value"))
     train, serve = found["train"], found["serve"]
     # Training once and inference per token are not of one sum.
     per_token = np.isnan(scenarios.numbers["queries"][rows])
     figures = {
-        "params": n,
-        "tokens": d,
-        "samples": k,
-        "tokens_per_param": d / n,
-        "overtraining_ratio": d / found["balanced"],
-        "loss_nats": found["loss"],
-        "value": value,
+        **figures_at(
+            n,
+            d,
+            k,
+            value=value,
+            loss=found["loss"],
+            balanced_tokens=found["balanced"],
+            pass_at_k=aim.pass_at_k(value),
+        ),
         "train_flops_used": train,
         "total_flops_used": np.where(per_token, np.nan, train + serve) if form.serves else train,
     }
-    if for_task and (passed := task.pass_at_k(value)) is not None:
-        figures["pass_at_k"] = np.asarray(passed)
     if form.serves:
         figures["inference_flops_used"] = serve
     for name, column in figures.items():
-        answers.figures[name][rows] = column
+        if column is not None:
+            answers.figures[name][rows] = column
     for one in members:
         where = [answers.figures[name][one.rows] for name in ("params", "tokens", "samples")]
         answers.inside[one.rows] = True
@@ -329,12 +329,12 @@ def _record(
         answers.refuse(rows[small], too_small(None), "infeasible")
         return
     target, best = numbers["target"], found["best"]
-    missed = (best <= target) if higher_is_better else (best >= target)
+    missed = aim.missed(target, best)
     capped = np.any([~np.isnan(scenarios.numbers[f"max_{name}"][rows]) for name in ("params", "tokens", "samples")], 0)
     for i in np.flatnonzero(missed | (found["end"] != 0) | ~(np.minimum(n, d) >= 1)).tolist():
         row, goal = [int(rows[i])], float(target[i])
         if missed[i]:
-            status, reason = out_of_reach(goal, float(best[i]), probability=higher_is_better, capped=bool(capped[i]))
+            status, reason = out_of_reach(goal, float(best[i]), what=aim.at_best, capped=bool(capped[i]))
             answers.refuse(row, reason, status)
         elif answers.status[row[0]] == "infeasible":
             answers.refuse(row, missed_target(goal), "infeasible")

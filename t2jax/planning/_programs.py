@@ -20,9 +20,10 @@ from jaxtyping import Array
 from t2jax._xla.fusion import jit_in_a_hurry
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
 from t2jax.optimize import Status, maximize, minimize
+from t2jax.planning._aim import Aim
 from t2jax.planning._balance import FAR, balanced
-from t2jax.quantities import Allocation, Quantity, params, samples, tokens
-from t2jax.tasks import Task
+from t2jax.planning._constraints import caps, spending_limits, target_reached
+from t2jax.quantities import Allocation, Quantity
 
 __all__ = ["ENDS", "LANES", "NO_CAP", "NO_LIMIT", "Form", "Structure", "run", "without_sources"]
 
@@ -101,24 +102,25 @@ _program = jit_in_a_hurry(_lanes, static_argnums=0)
 
 def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array]) -> dict[str, Array]:
     form, task = structure.form, structure.built(coefficients)
-    law = task.law if isinstance(task, Task) else task
-    better = isinstance(task, Task) and task.higher_is_better  # a pass@k is to be high, a loss low
+    aim = Aim.of(task)
+    law = aim.law
     train = TrainingFLOPs()
     serve = InferenceFLOPs(of["queries"], of["shared"], of["each"])
     total = train + serve if form.serves else train
 
-    limits = []
-    if form.total:
-        limits.append(total <= of["total"])
-    if form.parts:
-        limits.append(train <= of["train"])
-        if form.serves:
-            limits.append(serve <= of["inference"])
+    limits = spending_limits(
+        {
+            "total_flops": total if form.total else None,
+            "train_flops": train if form.parts else None,
+            "inference_flops": serve if form.parts and form.serves else None,
+        },
+        {"total_flops": of["total"], "train_flops": of["train"], "inference_flops": of["inference"]},
+    )
     if form.target:
-        limits.append(task >= of["target"] if better else task <= of["target"])
-    limits += [params <= of["params"], tokens <= of["tokens"], samples <= of["samples"]]
-    optimise = maximize if better and not form.target else minimize
-    found = optimise(total if form.target else task, limits, integer_samples=form.whole, throw=False)
+        limits |= target_reached(task, of["target"], higher_is_better=aim.higher_is_better)
+    limits |= caps({f"max_{name}": of[name] for name in ("params", "tokens", "samples")})
+    optimise = maximize if aim.higher_is_better and not form.target else minimize
+    found = optimise(total if form.target else task, list(limits.values()), integer_samples=form.whole, throw=False)
 
     where = found.allocation
     log_params = jnp.log(where.params)

@@ -129,9 +129,8 @@ def without_end(given: Collection[str], *, for_task: bool, spelled: Spelling) ->
     return None
 
 
-def out_of_reach(target: float, best: float, *, probability: bool, capped: bool) -> tuple[str, str]:
-    """Not even unlimited FLOPs reach the target within the caps: `best` is all there is."""
-    what = "pass@k is at most" if probability else "the loss is never below"
+def out_of_reach(target: float, best: float, *, what: str, capped: bool) -> tuple[str, str]:
+    """Not even unlimited FLOPs reach the target within the caps: `best` is all there is. what: "pass@k is at most"."""
     caps = " within the caps" if capped else ""
     return "infeasible", f"no compute reaches the target {target:g}: {what} {best:.6g}{caps}"
 

@@ -8,10 +8,12 @@ __all__ = ["Spelling", "as_argument", "as_column", "as_option"]
 
 @dataclass(frozen=True)
 class Spelling:
-    """Called with the name of a field: how it is written. assign: with a value. help: where a person reads more."""
+    """Called with the name of a field: how it is written. assign: with a value. switch: a flag that is set. help: where
+    a person reads more."""
 
     write: Callable[[str], str]
     assign: Callable[[str, str], str]
+    switch: Callable[[str], str]
     between: str = " "
     help: str = "t2jax plan --help"
 
@@ -31,9 +33,15 @@ def _quoted(value: str) -> str:
     return value if value[:1].isdigit() else repr(value)
 
 
-as_option = Spelling(_option, lambda name, value: f"{_option(name)} {value}")
+as_option = Spelling(_option, lambda name, value: f"{_option(name)} {value}", _option)
 """total_flops → --total-flops."""
-as_column = Spelling(str, lambda name, value: f"{name} {value}")
+as_column = Spelling(str, lambda name, value: f"{name} {value}", str)
 """The field's name itself."""
-as_argument = Spelling(lambda name: f"{name}=", lambda name, value: f"{name}={_quoted(value)}", ", ", "help(t2.plan)")
+as_argument = Spelling(
+    lambda name: f"{name}=",
+    lambda name, value: f"{name}={_quoted(value)}",
+    lambda name: f"{name}=True",
+    ", ",
+    "help(t2.plan)",
+)
 """total_flops → total_flops=."""

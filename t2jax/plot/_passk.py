@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from t2jax.fitting import Fit
 from t2jax.plot._reading import along
 from t2jax.plot._style import axes_for, finish, log_axis, mark, next_look
-from t2jax.tasks import BetaPassRate
-from t2jax.tasks import pass_at_k as unbiased
+from t2jax.tasks import BetaPassRate, pass_at_k as unbiased
 
 __all__ = ["pass_at_k"]
 

@@ -72,10 +72,10 @@ def test_without_a_solution_there_is_no_picture(here, capsys):
     ],
 )
 def test_plans_of_every_kind_have_a_picture_whose_words_can_be_read(here, capsys, line, seen, monkeypatch):
-    from t2jax.cli import _pictures as pictures
+    from t2jax.planning import _picture as picture
 
     drawn = []
-    monkeypatch.setattr(pictures, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(picture, "saved", lambda figure, path: drawn.append(figure))
     run(capsys, f"plan {line} --plot plan.pdf")
     (figure,) = drawn
     plane, bill, _ = figure.axes

@@ -5,9 +5,9 @@ import textwrap
 from typing import Any
 
 from t2jax._io.text import aligned, human
-from t2jax.cli._cost_options import assumed
+from t2jax.planning._spelling import Spelling, as_option
 
-__all__ = ["LIMITS", "flops", "plan_text", "shown_baselines"]
+__all__ = ["LIMITS", "assumed", "flops", "plan_text", "shown_baselines"]
 
 _WIDTH = 100
 LIMITS = {
@@ -26,11 +26,11 @@ _TOTAL = {"flops": "total_flops", "usd": "usd"}
 _IN_WORDS = {"flops": "FLOPs", "usd": "dollars"}
 
 
-def plan_text(said: dict[str, Any]) -> str:
+def plan_text(said: dict[str, Any], spelled: Spelling = as_option) -> str:
     """The problem, the allocations side by side, what more would buy, and what to be careful about."""
     blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
     if "hardware" in said:
-        blocks.append("\n".join(assumed(said)))
+        blocks.append("\n".join(assumed(said, spelled)))
     if said["plot"] is not None:
         blocks.append(f"The picture is in {said['plot']}")
     return "\n\n".join(block for block in blocks if block)
@@ -365,3 +365,17 @@ def _signed(value: float) -> str:
 
 def _target(value: float) -> str:
     return f"{value:.6g}"
+
+
+def assumed(said: dict[str, Any], spelled: Spelling = as_option) -> list[str]:
+    """What a bill rests on, in words. said: the dictionary that `--json` prints."""
+    i = said["inputs"]
+    names = f"{spelled('kv_heads')}, {spelled('head_dim')} and {spelled('layers')}"
+    own = "" if i["kv_heads"] else f"\n    (a model's own: {names})"
+    return [
+        f"Assumed: training reaches {i['mfu']:.0%} of peak {i['dtype']}, serving {i['serving_mfu']:.0%} of it and "
+        f"{i['serving_mbu']:.0%} of bandwidth;",
+        f"  devices per replica: {i['devices']:g}, batch {i['batch']:g}, busy {i['utilization']:.0%} of the time.",
+        f"  KV cache: {said['kv_cache']}{own}.",
+        f"Peaks: {said['hardware']['source']}. The price is yours.",
+    ]

@@ -13,46 +13,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax.planning._balance import FAR, balanced
+from t2jax.planning._costing import Costing, Limits
 from t2jax.quantities import Allocation, Quantity
 
-__all__ = ["Demand", "Limits", "Measured", "balanced_tokens", "measure", "sampled_with_the_rest"]
+__all__ = ["Measured", "balanced_tokens", "measure", "sampled_with_the_rest"]
 
 LANES = 512
 """Models looked at together. Always as many, so that each function is compiled once."""
 _MOST_FLOPS = 1e45
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Upper limits; infinite where there is none."""
-
-    total: float
-    train: float
-    inference: float
-    params: float
-    tokens: float
-    samples: float
-
-
-@dataclass(frozen=True)
-class Demand:
-    """What is served: 2·N·queries·(shared + k·each) FLOPs. No queries: nothing is."""
-
-    queries: float
-    shared: float
-    each: float
-
-    def train_flops(self, params: Any, tokens: Any) -> Any:
-        return 6.0 * params * tokens
-
-    def inference_flops(self, params: Any, samples: Any) -> Any:
-        return 2.0 * params * self.queries * (self.shared + samples * self.each)
-
-    def samples(self, params: Any, flops: Any) -> Any:
-        """The k that so many FLOPs pay for."""
-        if not self.queries:
-            return np.full_like(params, np.inf)
-        return (flops / (2.0 * params * self.queries) - self.shared) / self.each
 
 
 @dataclass(frozen=True)
@@ -96,9 +64,9 @@ def _compute_optimal(law: Quantity, train_flops: Any) -> tuple[Any, Any]:
     return np.exp(np.asarray(log_params)), np.exp(np.asarray(log_tokens))
 
 
-def _most_training(law: Quantity, limits: Limits) -> float:
+def _most_training(law: Quantity, limits: Limits, costing: Costing) -> float:
     """The training FLOPs of the largest compute-optimal model within the budgets and the caps; 0 if there is none."""
-    most = min(limits.total, limits.train, _MOST_FLOPS)
+    most = min(costing.training_flops_for(min(limits.total, limits.train)), _MOST_FLOPS)
     if np.isinf(limits.params) and np.isinf(limits.tokens):
         return most
 
@@ -117,7 +85,7 @@ def sampled_with_the_rest(
     task: Quantity,
     law: Quantity,
     limits: Limits,
-    demand: Demand,
+    costing: Costing,
     *,
     sampled: bool,
     whole: bool,
@@ -135,8 +103,8 @@ def sampled_with_the_rest(
     def affordable(train_flops: Any) -> tuple[Any, Any, Any, Any]:
         """(N, D, k, gain), with a gain of −∞ where not even one sample is affordable."""
         params, tokens = _compute_optimal(law, train_flops)
-        left = np.minimum(limits.total - demand.train_flops(params, tokens), limits.inference)
-        most = np.minimum(demand.samples(params, left), limits.samples)
+        left = np.minimum(limits.total - costing.training(params, tokens), limits.inference)
+        most = np.minimum(costing.samples_for(params, left), limits.samples)
         if target is None:
             samples = (np.floor(most * (1 + 1e-12)) if whole else most) if sampled else np.ones_like(params)
             possible = most >= 1.0 - 1e-12
@@ -162,16 +130,16 @@ def sampled_with_the_rest(
         samples = np.where(reached(np.ones(LANES)), 1.0, np.exp(high))
         samples = np.ceil(samples * (1 - 1e-12)) if whole else samples
         possible &= samples <= most * (1 + 1e-12)
-        cost = demand.train_flops(params, tokens) + demand.inference_flops(params, samples)
+        cost = costing.training(params, tokens) + costing.serving(params, samples)
         return params, tokens, samples, np.where(possible, -cost, -np.inf)
 
-    end = _most_training(law, limits)
+    end = _most_training(law, limits, costing)
     if not end:
         return "no such model fits the limits"
     if target is None and np.isinf(limits.total) and np.isfinite(limits.train):
         params, tokens, samples, gain = (one[0] for one in affordable(np.full(LANES, end)))
         if np.isinf(gain):
-            needed = demand.inference_flops(params, 1.0)
+            needed = costing.serving(params, 1.0)
             return f"one sample per query takes {needed / limits.inference:.3g} times the inference budget"
         return float(params), float(tokens), float(samples)
     best = _best_of(affordable, end)

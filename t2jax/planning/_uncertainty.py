@@ -5,6 +5,7 @@ asks for one batched solve instead, which takes seconds to compile.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from t2jax.fitting import Fit
 from t2jax.fitting._coordinates import Kind
 
-__all__ = ["Optimum", "caveats", "uncertainty"]
+__all__ = ["Optimum", "Progress", "Uncertainty", "caveats", "uncertainty"]
 
 LEVEL = 0.9
 MOST = 1_000
@@ -29,9 +30,27 @@ Solve = Callable[[np.ndarray], Optimum | None]
 Progress = Callable[[int, int], None] | None
 
 
+@dataclass(frozen=True)
+class Uncertainty:
+    """Intervals of the optimum, each [low, high], None where there is none.
+
+    level: the share of cases that an interval holds. method: "ensemble" of resampled fits, or "delta". members, solved:
+    of an ensemble, how many there are and how many have an optimum.
+    """
+
+    level: float
+    method: str
+    members: int | None
+    solved: int | None
+    params: list[float] | None
+    tokens: list[float] | None
+    samples: list[float] | None
+    value: list[float] | None
+
+
 def uncertainty(
     fit: Fit, best: Optimum, solve: Solve, *, whole: bool, probability: bool, progress: Progress = None
-) -> dict[str, Any]:
+) -> Uncertainty:
     """Intervals of everything in `best`: by the fit's ensemble where it has one, else by the delta method.
 
     solve: from values of the fit's free coefficients to the optimum, None where there is none. whole: k is.
@@ -59,7 +78,7 @@ def uncertainty(
     for name in ("params", "tokens", "samples", "value"):
         known = name in ends and bool(np.all(np.isfinite(ends[name])))
         found[name] = ends[name].tolist() if known else None
-    return found
+    return Uncertainty(**found)
 
 
 def caveats(fit: Fit, name: str) -> list[str]:

@@ -1,8 +1,7 @@
-"""The figures of `--plot`: one that explains a plan, and one of a frontier."""
+"""The picture of a plan: the plane of N and D with its limits, and what each allocation spends."""
 
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,17 +9,19 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from t2jax._io.text import human
-from t2jax._io.usage import UsageError, refuse_existing
-from t2jax.cli._frontier import TITLES
-from t2jax.cli._plan import Problem
-from t2jax.cli._plan_text import LIMITS, flops, shown_baselines
 from t2jax.literature import known_models
+from t2jax.planning._problem import Problem
+from t2jax.planning._report import LIMITS, flops, shown_baselines
 from t2jax.plot import plane
 from t2jax.plot._labels import Labels
-from t2jax.plot._style import COLOURS, INK, finish, human_axis, log_axis, look, rounded, series
+from t2jax.plot._saving import saved
+from t2jax.plot._style import COLOURS, INK, finish, human_axis, log_axis, look, rounded
 from t2jax.quantities import Allocation, Constraint
 
-__all__ = ["draw_frontier", "draw_plan"]
+if TYPE_CHECKING:
+    from t2jax.planning._plan import Plan
+
+__all__ = ["draw_plan"]
 
 _SERVED = {"flops": ("train_flops", "inference_flops", "total_flops"), "usd": ("training_usd", "serving_usd", "usd")}
 _BASELINES = {"chinchilla": "Chinchilla-optimal", "one_sample": "one sample"}
@@ -28,21 +29,29 @@ _LEAST_SPAN = 1e4
 """From the smallest to the largest N, and D, on the plane: what else might be bought is to be seen, too."""
 
 
-def draw_plan(problem: Problem, said: dict[str, Any], path: str) -> None:
-    """The plane with the limits, the optimum, the baselines and known models; beside it what each of them spends."""
+def draw_plan(plan: "Plan", path_or_ax: Any) -> Figure | Axes:
+    """The plane with the limits, the optimum, the baselines and known models; beside it what each of them spends.
+
+    On axes the plane alone; in a file, which must not exist yet, both. Raises `UsageError` where it cannot be written.
+    """
+    report, problem = plan.to_dict(), plan.problem
+    plans = {"optimum": report["optimum"]}
+    plans |= {_BASELINES[key]: report["baselines"][key] for key in shown_baselines(report)}
+    plans = {name: one for name, one in plans.items() if one["why_none"] is None}
+    if isinstance(path_or_ax, Axes):
+        _plane(path_or_ax, problem, plans)
+        return path_or_ax
     figure = Figure(figsize=(13, 5.4), layout=ConstrainedLayoutEngine(wspace=0.06))
     left, right = figure.subplots(1, 2, squeeze=False, width_ratios=(1.5, 1)).flat
-    plans = {"optimum": said["optimum"]}
-    plans |= {_BASELINES[key]: said["baselines"][key] for key in shown_baselines(said)}
-    plans = {name: one for name, one in plans.items() if one["why_none"] is None}
     _plane(left, problem, plans)
     _bill(right, problem, plans)
-    _save(figure, path)
+    saved(figure, os.fspath(path_or_ax))
+    return figure
 
 
 def _plane(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None:
     best = plans["optimum"]
-    k = best["samples"] if problem.for_task else 1.0
+    k = best["samples"] if problem.aim.for_task else 1.0
     at = Allocation(best["params"], best["tokens"], k)
     params, tokens = (_span([one[key] for one in plans.values()]) for key in ("params", "tokens"))
     plane(
@@ -55,7 +64,7 @@ def _plane(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None
         optimum=at,
         ax=ax,
     )
-    if problem.for_task:
+    if problem.aim.for_task:
         ax.set_title(f"at k = {rounded(k)}", fontsize=11, loc="right", pad=4)
     names = Labels.of(ax)
     placed: dict[tuple[str, str], list[str]] = {}
@@ -66,7 +75,7 @@ def _plane(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None
             continue
         n, d = plans[group[0]]["params"], plans[group[0]]["tokens"]
         ax.plot(n, d, marker="D", markersize=8, color=COLOURS[1], markeredgecolor=INK, zorder=5)
-        called = [f"{name}, k {rounded(plans[name]['samples'])}" for name in group] if problem.for_task else group
+        called = [f"{name}, k {rounded(plans[name]['samples'])}" for name in group] if problem.aim.for_task else group
         names.add("\n".join(called), n, d, clear=6, bold=True)
 
 
@@ -84,13 +93,13 @@ def _limits(problem: Problem, best: dict[str, Any]) -> dict[str, Constraint]:
             continue
         limit = float(constraint.limit)
         shown = f"{limit / 1e9:.3g} GB" if name == "memory" else rounded(limit)
-        reached = "pass@k" if problem.higher_is_better else "loss"
+        reached = problem.aim.title if problem.aim.higher_is_better else "loss"
         of = reached if name == "target" else LIMITS[name]
         found[f"{of} {'≤' if constraint.upper else '≥'} {shown}"] = constraint
-    if problem.plan.target is not None:
-        total = _SERVED[problem.unit][2]
-        amount = best[total] if best[total] is not None else float(problem.cost()(_allocation(best)))
-        found[f"as dear as the optimum, {_amount(problem, amount)}"] = problem.cost() <= amount
+    if problem.scenario["target"] is not None:
+        total = _SERVED[problem.costing.unit][2]
+        amount = best[total] if best[total] is not None else float(problem.costing.total(_allocation(best)))
+        found[f"as dear as the optimum, {_amount(problem, amount)}"] = problem.costing.total <= amount
     return found
 
 
@@ -99,14 +108,14 @@ def _allocation(one: dict[str, Any]) -> Allocation:
 
 
 def _amount(problem: Problem, value: float) -> str:
-    return f"{human(value)} USD" if problem.unit == "usd" else f"{flops(value)} FLOPs"
+    return f"{human(value)} USD" if problem.costing.unit == "usd" else f"{flops(value)} FLOPs"
 
 
 def _bill(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None:
     """Training and serving of each plan: stacked where they are of one sum, side by side where not."""
-    training, serving, total = _SERVED[problem.unit]
+    training, serving, total = _SERVED[problem.costing.unit]
     rows = list(plans)[::-1]
-    of = "USD" if problem.unit == "usd" else "FLOPs"
+    of = "USD" if problem.costing.unit == "usd" else "FLOPs"
     ax.set_yticks(range(len(rows)), [f"{name}\n{_reached(problem, plans[name])}" for name in rows])
     ax.set_ylim(-0.6, len(rows) - 0.4)
     summed = all(plans[name][total] is not None for name in rows)
@@ -139,67 +148,6 @@ def _bill(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None:
 
 
 def _reached(problem: Problem, one: dict[str, Any]) -> str:
-    if problem.higher_is_better:
-        return f"pass@k {100 * one['pass_at_k']:.3g}%"
-    return f"{'task loss' if problem.for_task else 'loss'} {one['value']:.4g}"
-
-
-def draw_frontier(said: dict[str, Any], path: str) -> None:
-    """N, D, k and what is reached, against what varies, one above the other; dashed where nothing was fitted."""
-    rows, varied = said["rows"], said["varied"]
-    solved = [row["status"] == "solved" for row in rows]
-    known = [row["status"] == "solved" and row["in_fit_range"] for row in rows]
-    for_task = said["of"] != "loss_nats"
-    third = ("samples", "samples per query k") if for_task else ("tokens_per_param", "tokens per parameter D/N")
-    quality = {
-        "pass_at_k": ("pass_at_k", "pass@k"),
-        "task_loss_nats": ("value", "task loss −log pass@k (nats)"),
-        "loss_nats": ("loss_nats", "loss (nats per token)"),
-    }[said["of"]]
-    if varied == "target":  # what is reached was asked for: what it costs is the answer
-        quality = ("total_flops_used", "compute (FLOPs)")
-    x = np.array([row[varied] for row in rows], dtype=float)
-    figure = Figure(figsize=(10.5, 7.2), layout="constrained")
-    panels = [("params", "parameters N"), ("tokens", "training tokens D"), third, quality]
-    for ax, (key, title) in zip(figure.subplots(2, 2, squeeze=False, sharex=True).flat, panels, strict=True):
-        y = np.array(
-            [row[key] if ok and row[key] is not None else np.nan for ok, row in zip(solved, rows, strict=True)]
-        )
-        log_axis(ax.xaxis)
-        if key in ("value", "loss_nats", "pass_at_k"):
-            human_axis(ax.yaxis)
-        else:
-            log_axis(ax.yaxis)
-        inside = np.where(known, y, np.nan)
-        if solved != known:
-            ax.plot(x, y, color=COLOURS[0], linestyle=":", linewidth=2, label="outside the fitted range")
-        if any(known):
-            series(ax, x, inside, "within it" if solved != known else None)
-        finish(ax, _XTITLES.get(varied, TITLES.get(varied, varied)), title)
-        if ax is not figure.axes[0] and (legend := ax.get_legend()):
-            legend.remove()
-    for ax in figure.axes[:2]:
-        ax.set_xlabel("")
-    _save(figure, path)
-
-
-_XTITLES = {
-    "total_flops": "compute of training and inference (FLOPs)",
-    "train_flops": "training compute (FLOPs)",
-    "inference_flops": "inference compute (FLOPs)",
-    "target": "target",
-}
-
-
-def _save(figure: Figure, path: str) -> None:
-    """Whole or not at all. Raises `UsageError`."""
-    out = Path(path)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
-        figure.savefig(aside, format=out.suffix.lower().removeprefix("."), dpi=160)
-        refuse_existing(path)  # again: it may have come since the options were looked at
-        os.replace(aside, out)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
+    if problem.aim.probability:
+        return f"{problem.aim.title} {100 * one['value']:.3g}%"
+    return f"{problem.aim.title} {one['value']:.4g}"

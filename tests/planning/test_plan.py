@@ -1,0 +1,179 @@
+"""`t2.plan` is what the command line prints and what a row of a table holds, for scenarios of every kind."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import t2jax as t2
+from t2jax.cli import main
+from t2jax.planning._fields import FLAGS, field
+from t2jax.planning._figures import Figures
+from t2jax.planning._spelling import as_option
+
+KINDS = ("total", "parts", "training", "law", "own task", "repeated data", "target")
+
+
+def scenario(rng: np.random.Generator, kind: str) -> dict:
+    """Random numbers in a scenario of this kind, three digits each, as people write them."""
+
+    def number(low: float, high: float) -> float:
+        return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
+
+    demand = {"queries": number(1e6, 1e11), "output_tokens": number(10, 1e4)}
+    if rng.random() < 0.5:
+        demand["prompt_tokens"] = number(10, 1e4)
+    fields: dict = {
+        "total": {"total_flops": number(1e21, 1e26), **demand},
+        "parts": {"train_flops": number(1e20, 1e24), "inference_flops": number(1e22, 1e24), **demand},
+        "training": {"train_flops": number(1e19, 1e25), "max_samples": number(1, 1e3)},
+        "law": {"law": "besiroglu2024", "train_flops": number(1e19, 1e25)},
+        "own task": {"law": "hoffmann2022", "G": number(0.3, 3), "gamma": number(0.2, 0.6),
+                     "total_flops": number(1e21, 1e26), **demand},
+        "repeated data": {"law": "muennighoff2023", "unique_tokens": number(1e9, 1e12),
+                          "train_flops": number(1e20, 1e24)},
+        "target": {"target": round(rng.uniform(0.2, 0.8), 3), **demand},
+    }[kind]  # fmt: skip
+    for name, low, high in (("max_params", 1e8, 1e11), ("max_tokens", 1e10, 1e13), ("max_samples", 2, 1e3)):
+        if name not in fields and kind != "target" and rng.random() < 0.25:
+            fields[name] = number(low, high)
+    if "prompt_tokens" in fields and rng.random() < 0.3:
+        fields["no_share_prompt"] = True
+    if kind in ("total", "own task") and rng.random() < 0.3:
+        fields["integer_samples"] = True
+    return fields
+
+
+def typed(fields: dict) -> list[str]:
+    words = []
+    for name, value in fields.items():
+        words += [as_option(name)] if name in FLAGS else [as_option(name), str(value)]
+    return words
+
+
+def differs(one: float | None, other: float | None) -> float:
+    """The relative difference; infinite where only one of them is a number."""
+    if one is None or other is None:
+        return 0.0 if one is other else math.inf
+    return abs(one - other) / max(abs(one), abs(other), 1e-300)
+
+
+def check_one_answer(capsys, fields: dict) -> None:
+    """The same on all three faces: the object, the command line, the row of a table."""
+    pa = pytest.importorskip("pyarrow")
+    code = main(["plan", *typed(fields), "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    row = t2.plan_batch(pa.table({name: [value] for name, value in fields.items()})).to_pylist()[0]
+    if code:
+        with pytest.raises(t2.NoSolutionError) as error:
+            t2.plan(**fields)
+        assert str(error.value).startswith(printed["status"])
+        assert row["status"] == printed["status"].replace(" ", "_")
+        return
+    plan = t2.plan(**fields)
+    report = plan.to_dict()
+    whole_one = "integer_samples finds" in str(report["notes"]) or "integer_samples=True finds" in str(report["notes"])
+    if whole_one:  # the note names the option, each face in its own spelling
+        report["notes"] = [note.replace("integer_samples=True", "--integer-samples") for note in report["notes"]]
+    assert json.loads(json.dumps(report)) == printed
+    assert row["status"] == "solved"
+    optimum = plan.optimum
+    for name in ("params", "tokens", "samples", "tokens_per_param", "overtraining_ratio", "loss_nats", "pass_at_k",
+                 "value"):  # fmt: skip
+        # The two programs round apart: the optimum is flat along a budget, where N moves by the root of the value.
+        assert differs(row[name], getattr(optimum, name)) < 1e-9, (name, fields)
+    assert differs(row["value"], optimum.value) < 1e-12, fields
+    for name in ("train_flops", "inference_flops", "total_flops"):
+        assert differs(row[f"{name}_used"], getattr(optimum, name)) < 1e-9, (name, fields)
+
+
+@pytest.mark.parametrize("kind", ["total", "law"])
+def test_one_answer_on_every_face(capsys, kind):
+    for seed in range(2):
+        check_one_answer(capsys, scenario(np.random.default_rng(seed), kind))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_answer_on_every_face_at_random(capsys, kind):
+    for seed in range(29):  # times seven kinds: 203
+        check_one_answer(capsys, scenario(np.random.default_rng(100 + seed), kind))
+
+
+def test_a_plan_prints_what_the_command_line_prints(capsys):
+    words = "plan --law besiroglu2024 --train-flops 1e22"
+    assert main(words.split()) == 0
+    plan = t2.plan(law="besiroglu2024", train_flops="1e22")
+    assert str(plan) + "\n" == repr(plan) + "\n" == capsys.readouterr().out
+    assert plan._repr_html_().startswith("<pre>The lowest loss")
+    assert plan.to_dict()["schema"] == 1
+
+
+def test_objects_in_place_of_names():
+    law = t2.published("besiroglu2024")
+    named, given = (t2.plan(law=one, train_flops=1e22) for one in ("besiroglu2024", law))
+    assert named.to_dict() == given.to_dict()
+    bare = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)
+    assert t2.plan(law=bare, train_flops=1e22).optimum.params == pytest.approx(named.optimum.params, rel=1e-12)
+    assert t2.plan(law=bare, train_flops=1e22).inputs["law"] == "Chinchilla"
+    money = {"usd": 1e6, "usd_per_hour": 2.5, "queries": 1e9, "output_tokens": 500}
+    device = t2.accelerator("h100-sxm")
+    assert t2.plan(hardware=device, **money).to_dict() == t2.plan(hardware="h100-sxm", **money).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "no budget: give total_flops=, or train_flops= with inference_flops=, or a target= to reach most cheaply"),
+        ({"total_flop": 1e22}, "there is no total_flop=: did you mean total_flops or train_flops?"),
+        ({"total_flops": "7Q"}, "total_flops= must be a number such as 1e24, 7B or 15T, got '7Q'"),
+        ({"total_flops": -1}, "total_flops= must be positive and finite, got -1"),
+        ({"train_flops": 1e22, "law": "x"}, "no published law or task is called 'x'"),
+        ({"total_flops": 1e22}, "total_flops= pays for training and answering: say how much is answered, "
+         "for example queries=1e9, output_tokens=500"),
+        ({"usd": 1e6}, "usd= is for a plan in money: give hardware=, too"),
+        ({"train_flops": 1e22, "integer_samples": 2}, "integer_samples= must be True or False, got 2"),
+    ],
+)  # fmt: skip
+def test_bad_usage_is_one_kind_of_error(fields, message):
+    with pytest.raises(t2.UsageError) as error:
+        t2.plan(**fields)
+    assert str(error.value).startswith(message)
+
+
+def test_no_solution_raises():
+    with pytest.raises(t2.NoSolutionError, match="infeasible: this budget buys no model of even one parameter"):
+        t2.plan(law="besiroglu2024", train_flops=1e-3)
+    with pytest.raises(t2.NoSolutionError, match="unbounded: more samples are always better: add inference_flops="):
+        t2.plan(train_flops=1e22)
+
+
+def test_the_figures_of_a_plan_are_those_of_the_table():
+    from t2jax.planning._figure_table import ALLOCATION, FLOPS, MONEY_FIGURES
+
+    assert tuple(Figures.__dataclass_fields__) == (*ALLOCATION, *FLOPS, *MONEY_FIGURES, "outside_fit", "why_none")
+    assert field("total_flops").unit == "FLOPs"
+
+
+def test_the_signature_names_every_field():
+    import inspect
+
+    from t2jax.planning._fields import TABLE
+
+    assert list(inspect.signature(t2.plan).parameters) == [one.name for one in TABLE]
+    assert all(f"\n    {one.name}: " in inspect.cleandoc(t2.plan.__doc__) for one in TABLE)
+
+
+def test_a_plan_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    plan = t2.plan(law="besiroglu2024", train_flops=1e22)
+    ax = Figure().subplots()
+    assert plan.plot(ax) is ax
+    assert ax.has_data()
+    plan.plot(tmp_path / "plan.png")
+    assert (tmp_path / "plan.png").stat().st_size > 10_000
+    with pytest.raises(t2.UsageError, match="exists"):
+        plan.plot(tmp_path / "plan.png")
