@@ -285,6 +285,7 @@ def test_output_is_stable(capsys, reference):
     assert list(json.loads(once)) == [
         "version",
         "command",
+        "schema",
         "status",
         "reason",
         "inputs",
