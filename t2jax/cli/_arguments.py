@@ -1,26 +1,17 @@
 """What an option may hold: numbers as people write them, names, flags. Loads tyro, but neither JAX nor NumPy."""
 
 import math
-import sys
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import tyro
 
 from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError
+from t2jax.planning._field import POSITIVE, Kind
+from t2jax.planning._scenario import checked_number
 
-__all__ = [
-    "Flag",
-    "Name",
-    "Number",
-    "check_number",
-    "check_share",
-    "check_typed",
-    "read_number",
-    "text",
-    "typed",
-    "whole",
-]
+__all__ = ["Flag", "Number", "as_typed", "check_number", "option", "read_number", "text", "whole"]
 
 
 class _NoNumber(float):
@@ -42,19 +33,6 @@ def read_number(words: list[str]) -> float:
         return _NoNumber(words[0])
 
 
-Number = Annotated[
-    float | None,
-    tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="NUMBER",
-        instance_from_str=read_number,
-        is_instance=lambda value: value is None or isinstance(value, float),
-        str_from_instance=lambda value: [str(value)],
-    ),
-    tyro.conf.arg(help_behavior_hint=""),
-]
-
-
 def text(metavar: str) -> Any:
     """A word as it is: tyro's own reading of `str | None` makes no text of the word None."""
     return tyro.constructors.PrimitiveConstructorSpec(
@@ -66,35 +44,41 @@ def text(metavar: str) -> Any:
     )
 
 
-Name = Annotated[str | None, text("NAME|FILE.json"), tyro.conf.arg(help_behavior_hint="")]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
+_NUMBER = Annotated[
+    float | None,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=Kind.NUMBER.value,
+        instance_from_str=read_number,
+        is_instance=lambda value: value is None or isinstance(value, float),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+_FLAG = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+_TYPES: Mapping[Kind, Any] = {
+    Kind.NUMBER: _NUMBER,
+    Kind.FLAG: _FLAG,
+    **{kind: Annotated[str | None, text(kind.value)] for kind in (Kind.LAW, Kind.DEVICE, Kind.DTYPE)},
+}
+
+Number = Annotated[_NUMBER, tyro.conf.arg(help_behavior_hint="")]
+Flag = Annotated[_FLAG, tyro.conf.arg(help_behavior_hint="")]
 
 
-def check_typed(option: str, value: float) -> None:
-    """Raises `UsageError` for what is no number, or one so small that devices count it as zero."""
-    if isinstance(value, _NoNumber):
-        raise UsageError(f"{option} must be a number such as 1e24, 7B or 15T, got {value.word!r}")
-    if 0 < abs(value) < sys.float_info.min:
-        raise UsageError(f"{option} must be zero or of a size of at least {sys.float_info.min:.3g}, got {value:g}")
+def option(kind: Kind, help: str) -> Any:
+    """The type of an option for tyro. Its default is said in the help, where there is one."""
+    holds: Any = _TYPES[kind]
+    return Annotated[holds, tyro.conf.arg(help=help, help_behavior_hint="")]
 
 
-def typed(value: float) -> str | None:
-    """What was typed in place of a number; None for a number."""
-    return value.word if isinstance(value, _NoNumber) else None
+def as_typed(value: Any) -> Any:
+    """The word where what was typed is no number; else the value."""
+    return value.word if isinstance(value, _NoNumber) else value
 
 
-def check_number(option: str, value: float, *, zero: bool = False) -> None:
-    """Raises `UsageError` for what is no number, not finite, negative, or zero where `zero` is not accepted."""
-    check_typed(option, value)
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise UsageError(f"{option} must be {'zero or positive,' if zero else 'positive'} and finite, got {value:g}")
-
-
-def check_share(option: str, value: float) -> None:
-    """Raises `UsageError` for what is not a part of something: above 0 and at most 1."""
-    check_typed(option, value)
-    if not 0 < value <= 1:
-        raise UsageError(f"{option} must be above 0 and at most 1, got {value:g}")
+def check_number(option: str, value: float) -> None:
+    """Raises `UsageError` for what is no number, or not positive and finite."""
+    checked_number(option, as_typed(value), POSITIVE)
 
 
 def whole(option: str, value: float, *, least: int, most: int | None = None) -> int:

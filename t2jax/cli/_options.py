@@ -4,6 +4,7 @@ Loads tyro, which the `cli` extra installs, but not JAX.
 """
 
 import io
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import reduce
@@ -13,22 +14,24 @@ from typing import Annotated, Any
 import tyro
 
 from t2jax._io.usage import UsageError, meant
-from t2jax.cli._arguments import Flag, Number, check_typed
-from t2jax.cli._cost_options import Cost, Devices, check_devices
+from t2jax.cli._arguments import Flag
+from t2jax.cli._cost_options import Cost
 from t2jax.cli._fit_options import Fit
 from t2jax.cli._plot_options import PlotFile, check_plot
-from t2jax.cli._scenario_options import Scenario, check_names, given
+from t2jax.cli._scenario_options import HasFields, typed_in, with_fields
 from t2jax.cli._sweep_options import Frontier, Sweep
 from t2jax.cli._terminal import restyled
-from t2jax.planning._scenario import FOR_MONEY, NUMBERS, as_option, contradiction, number_fault
+from t2jax.planning._field import Field
+from t2jax.planning._fields import FOR_MONEY, TABLE
+from t2jax.planning._scenario import checked_scenario
+from t2jax.planning._spelling import as_option
 
 __all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan(Devices, Scenario):
+class Plan(HasFields):
     """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
 
     One budget for everything, the answers of its whole life included:
@@ -68,14 +71,14 @@ class Plan(Devices, Scenario):
       kv_cache says how large it is taken to be.
     """
 
-    usd: Number = None
-    """With --hardware: money for training and for serving --queries. A model must fit its replica's memory."""
-    max_time_per_token: Number = None
-    """With --hardware: seconds between the tokens of an answer, at most."""
     plot: PlotFile = None
     """Draw the plan, too: a .png, .pdf or .svg file. Never overwritten."""
     json: Flag = False
     """Print one JSON object, at full precision."""
+
+    @staticmethod
+    def rows() -> Sequence[Field]:
+        return TABLE
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,14 @@ class List:
     """Print one JSON array, with coefficients and notes."""
 
 
-_COMMANDS: dict[str, Any] = {"plan": Plan, "frontier": Frontier, "sweep": Sweep, "fit": Fit, "cost": Cost, "list": List}
+_COMMANDS: dict[str, Any] = {
+    "plan": Plan,
+    "frontier": Frontier,
+    "sweep": Sweep,
+    "fit": Fit,
+    "cost": Cost,
+    "list": List,
+}
 
 
 def parse(argv: list[str]) -> Any:
@@ -115,16 +125,17 @@ _LONGEST_WORD = 4_096
 
 def _parsed(argv: list[str]) -> Any:
     if argv and argv[0] in _COMMANDS:
-        return tyro.cli(_COMMANDS[argv[0]], prog=f"t2jax {argv[0]}", args=argv[1:])
+        return tyro.cli(with_fields(_COMMANDS[argv[0]]), prog=f"t2jax {argv[0]}", args=argv[1:])
     names = ", ".join(_COMMANDS)
     if not argv:
         raise UsageError(f"no command: give one of {names}; for example\n  {_EXAMPLE}")
     if argv[0] not in ("-h", "--help"):
         near = meant(argv[0], _COMMANDS)
         raise UsageError(f"no command is called {argv[0]!r}{near}{'' if near else ': they are ' + names}")
+    built = {name: with_fields(command) for name, command in _COMMANDS.items()}
     subcommands: list[Any] = [
         Annotated[command, tyro.conf.subcommand(name, description=_in_short(command))]
-        for name, command in _COMMANDS.items()
+        for name, command in built.items()
     ]
     commands: Any = reduce(or_, subcommands)  # for help
     return tyro.cli(commands, prog="t2jax", description=_DESCRIPTION, args=argv)
@@ -142,39 +153,6 @@ def _in_short(command: type) -> str:
 
 def checked(plan: Plan) -> Plan:
     """The same, if it makes sense before any law is looked at. Raises `UsageError`."""
-    check_names(plan)
-    for name in NUMBERS:
-        value = getattr(plan, name)
-        if value is not None:
-            check_typed(as_option(name), value)
-            _refuse(number_fault(name, value, as_option))
+    checked_scenario(typed_in(plan), as_option, example=f"; for example\n  {_EXAMPLE}")
     check_plot(plan.plot)
-    if plan.hardware is not None:
-        _check_money(plan)
-        return plan
-    for name in FOR_MONEY:
-        if getattr(plan, name) != Plan.__dataclass_fields__[name].default:
-            raise UsageError(f"{as_option(name)} is for a plan in money: give --hardware, too")
-    _refuse(contradiction(given(plan), as_option, example=f"; for example\n  {_EXAMPLE}"))
     return plan
-
-
-def _check_money(plan: Plan) -> None:
-    missing = [n for n in ("usd_per_hour", "queries", "output_tokens") if getattr(plan, n) is None]
-    if missing:
-        raise UsageError(f"--hardware needs {', '.join(map(as_option, missing))}; t2jax plan --help has an example")
-    if (plan.usd is None) == (plan.target is None):
-        raise UsageError(
-            "--hardware plans for the best that --usd buys or for the least dollars of a --target: give one"
-        )
-    check_devices(plan, [name for name in ("usd", "max_time_per_token") if getattr(plan, name) is not None])
-    others = [n for n in ("total_flops", "train_flops", "inference_flops") if getattr(plan, n) is not None]
-    if others:
-        raise UsageError(f"--hardware counts in dollars: leave out {' and '.join(map(as_option, others))}")
-    paid = set() if plan.usd is None else {"total_flops"}  # --usd is the budget that the rules ask for
-    _refuse(contradiction(given(plan) | paid, as_option))
-
-
-def _refuse(fault: str | None) -> None:
-    if fault is not None:
-        raise UsageError(fault)

@@ -3,6 +3,7 @@
 from t2jax.cli._interrupts import in_order
 from t2jax.cli._options import Plan as Options
 from t2jax.cli._progress import progress
+from t2jax.cli._scenario_options import typed_in
 from t2jax.planning._plan import Plan, planned
 from t2jax.planning._problem import Problem
 from t2jax.planning._scenario import as_option
@@ -12,8 +13,7 @@ __all__ = ["answer"]
 
 def answer(options: Options) -> Plan:
     """The plan, which is drawn, too, where a picture is asked for. Raises `UsageError`."""
-    scenario = {name: value for name, value in vars(options).items() if name not in ("json", "plot")}
-    problem = Problem.of(scenario, as_option)
+    problem = Problem.of(typed_in(options), as_option)
     with progress("how sure", "solves") as tell:
         plan = planned(problem, progress=tell)
     if options.plot is not None and plan.ok:

@@ -1,63 +1,73 @@
-"""The options that say what to plan for, which `plan`, `sweep` and `frontier` share."""
+"""Options that are rows of the table of fields: which of them a command has, and as what tyro is to know them."""
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Sequence
+from dataclasses import make_dataclass
+from typing import TYPE_CHECKING, Any
 
-from t2jax._io.usage import UsageError
-from t2jax.cli._arguments import Flag, Name, Number
-from t2jax.planning._scenario import NAMES, NUMBERS
+from t2jax.cli._arguments import as_typed, option
+from t2jax.planning._field import Field
+from t2jax.planning._fields import TABLE
+from t2jax.planning._scenario import checked_value, fields_set
+from t2jax.planning._spelling import as_option
 
-__all__ = ["Scenario", "check_names", "given"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """Budgets, demand, what to be good at, and caps. None where an option is not given."""
-
-    total_flops: Number = None
-    """Budget for training and inference together."""
-    train_flops: Number = None
-    """Budget for training."""
-    inference_flops: Number = None
-    """Budget for inference: per token served, or for all of --queries where they are given."""
-    target: Number = None
-    """Instead of a total budget: the pass@k (such as 0.6) or loss to reach at the least FLOPs."""
-    queries: Number = None
-    """Q, queries answered over the life of the model (1 with --inference-flops)."""
-    prompt_tokens: Number = None
-    """P, prompt tokens of a query (0)."""
-    output_tokens: Number = None
-    """T, tokens of one sampled answer (1: then Q counts tokens)."""
-    no_share_prompt: Flag = False
-    """The k samples of a query do not share its prompt: 2NQk(P + T)."""
-    task: Name = None
-    """What to be good at, as t2jax list shows, or a JSON file (pythia-gsm8k)."""
-    law: Name = None
-    """A loss law instead of a task; with --G and --gamma it becomes one."""
-    G: Number = None
-    """With --law: plan for the task loss L(N, D) + G/k^gamma."""
-    gamma: Number = None
-    """With --law and --G."""
-    unique_tokens: Number = None
-    """With --law muennighoff2023, or a file of kind DataConstrained: distinct tokens there are, the rest repeats."""
-    max_params: Number = None
-    """Largest N, for example what fits the hardware."""
-    max_tokens: Number = None
-    """Largest D, for example what data there are."""
-    max_samples: Number = None
-    """Largest k."""
-    integer_samples: Flag = False
-    """The best whole k."""
+__all__ = ["HasFields", "Scenario", "check_values", "given", "typed_in", "with_fields"]
 
 
-def check_names(scenario: Scenario) -> None:
-    """Raises `UsageError` for a name without a letter, which is not the same as none."""
-    for name in NAMES:
-        if (value := getattr(scenario, name)) is not None and not value.strip():
-            raise UsageError(
-                "the name of the law or task is empty: give a published name (see t2jax list) or a JSON file"
-            )
+class HasFields:
+    """A command with an option for each of its `rows`, before those that its class says itself.
+
+    `with_fields` makes the dataclass that tyro parses: only then are all fields known that were added.
+    """
+
+    @staticmethod
+    def rows() -> Sequence[Field]:
+        """In the order of the help."""
+        raise NotImplementedError
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
-def given(scenario: Scenario) -> set[str]:
-    """The names of the options that say anything."""
-    return {name for name in (*NUMBERS, *NAMES) if getattr(scenario, name) is not None}
+class Scenario(HasFields):
+    """What `sweep` and `frontier` share: budgets, demand, what to be good at, and caps."""
+
+    @staticmethod
+    def rows() -> Sequence[Field]:
+        return [one for one in TABLE if one.column]
+
+
+def with_fields(command: type) -> Any:
+    """The command as a dataclass, a subclass of it; one without rows as it is."""
+    return _built(command, tuple(command.rows())) if issubclass(command, HasFields) else command
+
+
+@functools.cache
+def _built(command: type, rows: tuple[Field, ...]) -> Any:
+    options = [(one.name, option(one.kind, one.help_for(as_option)), one.default) for one in rows]
+    own = [
+        (name, kind, *([vars(command)[name]] if name in vars(command) else []))
+        for name, kind in command.__annotations__.items()
+    ]
+    spec: Any = [*options, *own]
+    said = {"__doc__": command.__doc__, "__module__": command.__module__}
+    return make_dataclass(command.__name__, spec, bases=(command,), namespace=said, frozen=True, kw_only=True)
+
+
+def typed_in(command: HasFields) -> dict[str, Any]:
+    """The fields of a command by name, what is no number as the word that was typed."""
+    return {one.name: as_typed(getattr(command, one.name)) for one in command.rows()}
+
+
+def check_values(command: HasFields, but: str | None = None) -> None:
+    """Raises `UsageError` for the first value, but for that of one field, that its field may not hold."""
+    typed = typed_in(command)
+    for one in command.rows():
+        if one.name != but:
+            checked_value(one, typed[one.name], as_option)
+
+
+def given(command: HasFields) -> set[str]:
+    """The names of the fields that say anything."""
+    return fields_set(typed_in(command))

@@ -6,11 +6,15 @@ from typing import Annotated
 
 import tyro
 
+from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError
-from t2jax.cli._arguments import Flag, Number, check_typed, text, typed, whole
+from t2jax.cli._arguments import Flag, Number, text, whole
 from t2jax.cli._plot_options import PlotFile, check_plot
-from t2jax.cli._scenario_options import Scenario, check_names, given
-from t2jax.planning._scenario import NUMBERS, as_option, contradiction, number, number_fault
+from t2jax.cli._scenario_options import Scenario, check_values, given, typed_in
+from t2jax.planning._fields import NUMBERS, field
+from t2jax.planning._reasons import contradiction
+from t2jax.planning._scenario import checked_value
+from t2jax.planning._spelling import as_option
 
 __all__ = ["Frontier", "Span", "Sweep", "checked_frontier", "checked_sweep"]
 
@@ -20,7 +24,6 @@ _MOST_POINTS = 1_000_000
 _MOST_ROWS = 10_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
 class Sweep(Scenario):
     """Plan for every row of a table of scenarios, in bounded memory; a run that is stopped can be taken up.
 
@@ -61,7 +64,6 @@ class Sweep(Scenario):
     """Print the summary as one JSON object."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Frontier(Scenario):
     """The optimum along a range of budgets, or of anything else: how N, D and k grow.
 
@@ -96,8 +98,7 @@ class Span:
 
 def checked_sweep(sweep: Sweep) -> tuple[Sweep, int]:
     """And its batch size. Raises `UsageError`."""
-    check_names(sweep)
-    _check_numbers(sweep, given(sweep))
+    check_values(sweep)
     if sweep.out is None:
         raise UsageError("say where the plans go with --out, for example --out plans.parquet")
     if Path(sweep.out).suffix.lower() not in (".parquet", ".csv", ".tsv"):
@@ -108,14 +109,13 @@ def checked_sweep(sweep: Sweep) -> tuple[Sweep, int]:
 
 def checked_frontier(frontier: Frontier) -> Span:
     """The range. Raises `UsageError`."""
-    check_names(frontier)
-    words = {name: typed(value) for name in NUMBERS if (value := getattr(frontier, name)) is not None}
-    ranges = [name for name, word in words.items() if word is not None and ":" in word]
+    words = {name: value for name, value in typed_in(frontier).items() if name in NUMBERS and isinstance(value, str)}
+    ranges = [name for name, word in words.items() if ":" in word]
     if len(ranges) != 1:
         many = f"{' and '.join(as_option(name) for name in ranges)} are ranges" if ranges else "nothing is a range"
         raise UsageError(f"{many}: give one of the numbers as START:STOP:COUNT, for example --total-flops 1e20:1e27:50")
-    span = _span(ranges[0], str(words[ranges[0]]))
-    _check_numbers(frontier, set(words) - {span.name})
+    span = _span(ranges[0], words[ranges[0]])
+    check_values(frontier, but=span.name)
     fault = contradiction(given(frontier), as_option, example="; for example --total-flops 1e20:1e27:50")
     if fault:
         raise UsageError(fault)
@@ -123,15 +123,6 @@ def checked_frontier(frontier: Frontier) -> Span:
         raise UsageError(f"--out must end in .parquet, .csv or .tsv, got {frontier.out}")
     check_plot(frontier.plot)
     return span
-
-
-def _check_numbers(options: Scenario, names: set[str]) -> None:
-    for name in NUMBERS:
-        if name in names:
-            value = getattr(options, name)
-            check_typed(as_option(name), value)
-            if fault := number_fault(name, value, as_option):
-                raise UsageError(fault)
 
 
 def _span(name: str, word: str) -> Span:
@@ -145,9 +136,7 @@ def _span(name: str, word: str) -> Span:
     except ValueError:
         raise UsageError(f"{accepted}, got {word!r}") from None
     for end in (start, stop):
-        check_typed(f"an end of {option}", end)
-        if fault := number_fault(name, end, lambda _: f"an end of {option}"):
-            raise UsageError(fault)
+        checked_value(field(name), end, lambda _: f"an end of {option}")
     if min(start, stop) <= 0 or start == stop:
         raise UsageError(f"the ends of {option} must be positive and differ, got {word!r}")
     points = whole(f"COUNT of {option}", count, least=2)

@@ -38,7 +38,7 @@ class Kind(Enum):
     FLAG = ""
 
 
-Group = Literal["budget", "demand", "objective", "cap", "devices", "money"]
+Group = Literal["budget", "demand", "objective", "cap", "devices", "money", "model"]
 
 
 @dataclass(frozen=True)

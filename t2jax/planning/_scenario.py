@@ -9,7 +9,7 @@ from typing import Any
 
 from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError, meant, printable
-from t2jax.planning._field import Field, Kind
+from t2jax.planning._field import Domain, Field, Kind
 from t2jax.planning._fields import DEFAULT_TASK, FLAGS, FOR_MONEY, NAMES, NUMBERS, TABLE, field
 from t2jax.planning._figure_table import ALLOCATION, FLOPS
 from t2jax.planning._reasons import (
@@ -38,6 +38,7 @@ __all__ = [
     "as_argument",
     "as_column",
     "as_option",
+    "checked_number",
     "checked_scenario",
     "checked_value",
     "contradiction",
@@ -88,16 +89,21 @@ def checked_value(one: Field, value: Any, spelled: Callable[[str], str]) -> Any:
     return one.default if value is None else _CHECKS[one.kind](one, value, spelled)
 
 
-def _number(one: Field, value: Any, spelled: Callable[[str], str]) -> float:
+def checked_number(called: str, value: Any, domain: Domain) -> float:
+    """The number that `value` is or says. called: how the person wrote its name. Raises `UsageError`."""
     read = _as_float(value)
     if read is None:
-        raise UsageError(f"{spelled(one.name)} must be a number such as 1e24, 7B or 15T, got {_shown(value)}")
+        raise UsageError(f"{called} must be a number such as 1e24, 7B or 15T, got {_shown(value)}")
     if 0 < abs(read) < sys.float_info.min:  # devices count it as zero
         least = f"zero or of a size of at least {sys.float_info.min:.3g}"
-        raise UsageError(f"{spelled(one.name)} must be {least}, got {read:g}")
-    if fault := number_fault(one.name, read, spelled):
+        raise UsageError(f"{called} must be {least}, got {read:g}")
+    if fault := _fault(called, read, domain):
         raise UsageError(fault)
     return read
+
+
+def _number(one: Field, value: Any, spelled: Callable[[str], str]) -> float:
+    return checked_number(spelled(one.name), value, one.domain)
 
 
 def _as_float(value: Any) -> float | None:
@@ -153,5 +159,8 @@ def acceptable(name: str, value: Any) -> Any:
 
 def number_fault(name: str, value: float, spelled: Callable[[str], str]) -> str | None:
     """Why the field may not hold this number; None where it may."""
-    domain = field(name).domain
-    return None if domain.holds(value) else f"{spelled(name)} must be {domain.words(value)}, got {value:g}"
+    return _fault(spelled(name), value, field(name).domain)
+
+
+def _fault(called: str, value: float, domain: Domain) -> str | None:
+    return None if domain.holds(value) else f"{called} must be {domain.words(value)}, got {value:g}"
