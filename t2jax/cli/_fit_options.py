@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError, meant
 from t2jax.cli._arguments import Flag, Number, check_number, text, whole
 
@@ -141,7 +142,7 @@ def fixed_values(options: Fit) -> dict[str, float]:
     found = {}
     for name, word in _pairs("--fixed", options.fixed, "E=1.69").items():
         try:
-            found[name] = float(word)
+            found[name] = number(word)
         except ValueError:
             raise UsageError(f"--fixed {name} must be a number, got {word!r}") from None
         if not math.isfinite(found[name]):

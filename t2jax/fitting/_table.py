@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from t2jax._io.numbers import number
+
 __all__ = ["FINITE", "NATURAL", "NONNEGATIVE", "POSITIVE", "SHARE", "Column", "Rule", "Table", "read_table"]
 
 
@@ -84,7 +86,7 @@ def read_table(
 
     data: a mapping of names to arrays or lists, a dataframe, a pyarrow table, or the path of a .csv, .tsv or .parquet
         file with a header, also of one in the folder that the environment's T2JAX_DATA names. Cells of text in a .csv
-        or .tsv are read as numbers; elsewhere text is no number.
+        or .tsv are read as numbers, such as 1e24 or 7B; elsewhere text is no number.
     rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
     labels: names in the data of columns to read as they are, text or numbers.
 
@@ -272,7 +274,9 @@ def _number(cell: Any, is_text: bool) -> float | None:
     # timedelta64 calls itself a real number; bfloat16 does not.
     is_number = isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, bool | np.timedelta64)
     try:
-        return float(cell) if is_text or is_number or getattr(cell, "dtype", None) == "bfloat16" else None
+        if is_text:
+            return number(cell)
+        return float(cell) if is_number or getattr(cell, "dtype", None) == "bfloat16" else None
     except ValueError:
         return None
     except OverflowError:  # a whole number of Python that float64 does not hold
