@@ -58,7 +58,7 @@ class Plan(HasFields):
       or is what t2jax fit --out wrote: then the answer has 90 % intervals.
 
     The object that --json prints has
-      version, command, status, reason, inputs (as given), objective (sense, quantity, of, title,
+      version, command, schema, status, reason, inputs (as given), objective (sense, quantity, of, title,
       higher_is_better, kind, sources, unique_tokens), optimum, baselines (chinchilla, one_sample), notes,
       and prices, a list of (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the
       file of the picture.

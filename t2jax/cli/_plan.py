@@ -6,14 +6,14 @@ from t2jax.cli._progress import progress
 from t2jax.cli._scenario_options import typed_in
 from t2jax.planning._plan import Plan, planned
 from t2jax.planning._problem import Problem
-from t2jax.planning._scenario import as_option
+from t2jax.planning._scenario import as_option, checked_scenario
 
 __all__ = ["answer"]
 
 
 def answer(options: Options) -> Plan:
     """The plan, which is drawn, too, where a picture is asked for. Raises `UsageError`."""
-    problem = Problem.of(typed_in(options), as_option)
+    problem = Problem.of(checked_scenario(typed_in(options), as_option), as_option)
     with progress("how sure", "solves") as tell:
         plan = planned(problem, progress=tell)
     if options.plot is not None and plan.ok:
