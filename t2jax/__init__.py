@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from t2jax._io.lazy import attach
 
 if TYPE_CHECKING:
+    __version__: str
     from t2jax import plot as plot
     from t2jax.costs import (
         EquivalentFLOPs as EquivalentFLOPs,

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 import t2jax as t2
 from t2jax.costs._architecture import CacheShape
+from t2jax.quantities import Curvature
 
 F, BW = 312e12, 2e12
 CARD = t2.Hardware("card", peak_flops={"bf16": F}, memory_bytes=80e9, bandwidth=BW, power_watts=400.0)
@@ -225,9 +226,9 @@ def test_what_is_called_convex_is():
         for name in ALL:
             one = getattr(serve, name)
             if name == "tokens_per_second":
-                assert one.curvature is t2.allocation.Curvature.UNKNOWN
+                assert one.curvature is Curvature.UNKNOWN
                 continue
-            assert one.curvature is t2.allocation.Curvature.CONVEX
+            assert one.curvature is Curvature.CONVEX
             start, end, middle = (
                 one.score(Sampled(*map(jnp.asarray, where.T))) for where in (*ends, ends.mean(axis=0))
             )

@@ -1,6 +1,6 @@
 """What comes back: the allocation, its value, prices and slacks of the constraints, and how it went."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -13,6 +13,12 @@ from t2jax._io.text import human
 from t2jax.quantities import Allocation, Provenance, Scale
 
 __all__ = ["NoSolutionError", "Solution", "Status"]
+
+
+if TYPE_CHECKING:
+    _Decision = Allocation
+else:
+    _Decision = Any  # whatever `start` is: an allocation, unless a user decides on something else
 
 
 class Status(eqx.Enumeration):
@@ -51,7 +57,7 @@ class Solution(Displayed, eqx.Module):
     data are exhausted. A failed lane of a batch is NaN, its neighbours whole.
     """
 
-    allocation: Any
+    allocation: _Decision
     value: Float[Array, "..."]
     shadow_prices: tuple[Float[Array, "..."], ...]
     slacks: tuple[Float[Array, "..."], ...]
