@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         list_datasets as list_datasets,
         list_published as list_published,
         published as published,
+        register as register,
     )
     from t2jax.optimize import (
         NoSolutionError as NoSolutionError,
@@ -148,6 +149,7 @@ _HOMES = {
         "list_datasets",
         "list_published",
         "published",
+        "register",
     ),
     "optimize": (
         "NoSolutionError",
@@ -208,6 +210,11 @@ def __getattr__(name: str) -> Any:
         from importlib import metadata
 
         return metadata.version("t2jax")
+    if name not in __all__ and name[:1].isupper():  # every class of the registry is public, also one that is new
+        from t2jax.literature import KINDS
+
+        if name in KINDS and KINDS[name].is_own:
+            return KINDS[name].load()
     return _load(name)
 
 

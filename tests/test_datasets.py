@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.literature import _load as load
+from t2jax.literature import Dataset, _load as load
 from t2jax.literature._catalogue import CATALOGUE, File
 from t2jax.literature._convert import CONVERSIONS
 
@@ -357,3 +357,18 @@ def test_a_local_copy_loads_neither_jax_nor_what_fetches(shared):
     clean = os.environ | {"T2JAX_DATA": str(shared / "data")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=clean)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_fit_names_its_data_set():
+    n, d = (one.ravel() for one in np.meshgrid(np.geomspace(1e8, 1e10, 4), np.geomspace(1e9, 1e11, 4)))
+    columns = {"params": n, "tokens": d, "loss": 1.7 + 400 / n**0.34 + 500 / d**0.3}
+    (entry,) = (one for one in t2.list_datasets() if one.name == "chinchilla_besiroglu")
+    runs = Dataset(columns, entry)
+    fit = t2.fit(t2.Chinchilla, runs.where(), starts=16)
+    assert fit.source == fit.model.provenance.name == "chinchilla_besiroglu"
+    assert fit.model.provenance.citation == "fitted to chinchilla_besiroglu, 16 rows, Huber(delta=0.001)"
+    with pytest.raises(ValueError, match=r'^chinchilla_besiroglu has no column "samples" \(k, samples per query\)'):
+        t2.fit(t2.T2Loss, runs)
+    columns["loss"][3] = -1.0
+    with pytest.raises(ValueError, match=r'^chinchilla_besiroglu, row 3, column "loss": must be positive'):
+        t2.fit(t2.Chinchilla, Dataset(columns, entry))

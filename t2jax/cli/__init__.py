@@ -72,6 +72,11 @@ def _run(words: list[str]) -> int:
         import tyro  # noqa: F401
     except ModuleNotFoundError:
         raise UsageError('the command line needs tyro: pip install "t2jax[cli]"') from None
+    from t2jax.cli._plugins import load_plugins, plugins_in
+
+    if plugins := plugins_in(words):
+        with _float64():
+            load_plugins(plugins)
     from t2jax.cli import _cost_options as cost_options, _fit_options as fit_options, _options as options
 
     try:

@@ -14,20 +14,18 @@ import numpy as np
 
 from t2jax import fitting
 from t2jax._io.usage import UsageError, meant
-from t2jax.cli._fit_options import ESTIMATORS, MODELS, Fit, fixed_values, renamed
+from t2jax.cli._fit_options import ESTIMATORS, Fit, fixed_values, renamed
 from t2jax.cli._fit_text import fit_text
 from t2jax.cli._progress import progress
 from t2jax.fitting._coordinates import Coordinates, coefficient_names
 from t2jax.fitting._families import template_of
-from t2jax.fitting._files import CLASSES
+from t2jax.literature import example_of, per_row_of, typed_names
 from t2jax.planning._coefficients import law_or_task
-from t2jax.tasks import T2Accuracy, Task
+from t2jax.tasks import Task
 
 __all__ = ["answer"]
 
 _LEVEL = 0.9
-_THETA = (1.5, 3.0, 0.9, 0.0, 0.0)
-"""Where a search has nothing better to begin at."""
 
 
 def answer(options: Fit) -> tuple[dict[str, Any], str]:
@@ -103,25 +101,26 @@ class _Resampled:
 
 def _model(options: Fit) -> tuple[Any, tuple[str, ...]]:
     """(what to fit, or an example of it with the values that are fixed; the names of these)."""
-    kind = MODELS[str(options.model)]
+    kind = typed_names()[str(options.model)]
     values = fixed_values(options)
-    if kind == "T2Accuracy":
+    held = () if kind.begins else ("law",)
+    if held:
         law = law_or_task(str(options.law))
         if isinstance(law, Task):
             raise UsageError(f"--law {options.law} is a task, not the loss law inside one")
-        template: Any = T2Accuracy(law, _THETA)
+        template = example_of(kind, law)
     else:
-        template = template_of(CLASSES[kind])
+        template = template_of(kind.load())
     if values:
-        template = _with_values(template, values)
-    return template, (*values, *(("law",) if kind == "T2Accuracy" else ()))
+        template = _with_values(template, values, held)
+    return template, (*values, *held)
 
 
-def _with_values(template: Any, values: Mapping[str, float]) -> Any:
-    """The same with these coefficients, checked as its class checks them."""
+def _with_values(template: Any, values: Mapping[str, float], held: tuple[str, ...]) -> Any:
+    """The same with these coefficients, checked as its class checks them. held: the law inside, where it is."""
     names = coefficient_names(template)
-    inside = "law." if isinstance(template, T2Accuracy) else "unique_tokens"  # held, and a column
-    free = [one for one in names if not one.startswith(inside)]
+    columns = [name for name, _ in per_row_of(template)]
+    free = [one for one in names if one.split(".")[0] not in held and one not in columns]
     for name in values:
         if name not in free:
             near = meant(name, free) or f": it has {', '.join(free)}"
@@ -163,7 +162,7 @@ def _write(fit: fitting.Fit, options: Fit, ensemble: Any) -> str:
 
 def _said(options: Fit, fit: fitting.Fit, resampled: _Resampled, written: str | None) -> dict[str, Any]:
     inputs = asdict(options)
-    del inputs["json"]
+    del inputs["json"], inputs["plugin"]
     reason = None
     if not fit.converged:
         reason = "the objective still falls where the search ended: try more --starts, or fix a coefficient"

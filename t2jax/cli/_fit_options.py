@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import starmap
 from pathlib import Path
 from typing import Annotated
 
@@ -13,19 +14,11 @@ import tyro
 from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError, meant
 from t2jax.cli._arguments import Flag, Number, check_number, text, whole
+from t2jax.cli._plugins import Plugged
+from t2jax.literature import Kind, typed_names
 
-__all__ = ["ESTIMATORS", "MODELS", "Fit", "checked_fit", "fixed_values", "renamed"]
+__all__ = ["ESTIMATORS", "Fit", "checked_fit", "fixed_values", "renamed"]
 
-MODELS: Mapping[str, str] = {
-    "chinchilla": "Chinchilla",
-    "kaplan": "Kaplan",
-    "overtraining": "Overtraining",
-    "data-constrained": "DataConstrained",
-    "t2-loss": "T2Loss",
-    "t2-accuracy": "T2Accuracy",
-    "beta": "BetaPassRate",
-}
-"""The class that each name of --model stands for."""
 ESTIMATORS: Mapping[str, str] = {
     "huber": "Huber",
     "lad": "LeastAbsoluteDeviations",
@@ -37,36 +30,30 @@ _Words = Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")]
 _Column = Annotated[str | None, text("COLUMN"), tyro.conf.arg(help_behavior_hint="")]
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, kw_only=True)
+class Fit(Plugged):
     """A law from a table of training runs or of benchmark counts, with its uncertainty, for t2jax plan.
 
-    A loss law from runs, and the uncertainty of a plan from 1,000 resamples of them:
-      t2jax fit runs.csv --model chinchilla --bootstrap 1000 --out law.json
-      t2jax plan --law law.json --train-flops 1e23
+        A loss law from runs, and the uncertainty of a plan from 1,000 resamples of them:
+          t2jax fit runs.csv --model chinchilla --bootstrap 1000 --out law.json
+          t2jax plan --law law.json --train-flops 1e23
 
-    How pass@k falls short, where the table calls the columns differently:
-      t2jax fit passes.csv --model t2-loss --columns samples=k loss=neg_log_pass_at_k --out task.json
-      t2jax plan --task task.json --total-flops 1e24 --queries 1e9 --output-tokens 500
+        How pass@k falls short, where the table calls the columns differently:
+          t2jax fit passes.csv --model t2-loss --columns samples=k loss=neg_log_pass_at_k --out task.json
+          t2jax plan --task task.json --total-flops 1e24 --queries 1e9 --output-tokens 500
 
-    Each --model is fitted to these columns, a row for each run (counts: for each problem)
-      chinchilla        params, tokens, loss          E + A/N^alpha + B/D^beta
-      kaplan            params, tokens, loss          ((N_c/N)^(alpha_N/alpha_D) + D_c/D)^alpha_D
-      overtraining      params, tokens, loss          E + a/(6N²)^eta + b/(6D²)^eta
-      data-constrained  params, tokens, unique_tokens, loss       chinchilla with repeated data
-      t2-loss           params, tokens, samples, loss (−log of the mean pass@k)
-      t2-accuracy       params, tokens, and num_samples, num_correct, or samples, pass_at_k
-      beta              num_samples, num_correct      the pass rates of one model's problems
+        Each --model is fitted to these columns, a row for each run (counts: for each problem)
+    {models}
 
-    Losses are in nats per token. Exit status: 0 fitted,
-      1 not converged (what was reached is printed, no file is written), 2 bad usage or data.
+        Losses are in nats per token. Exit status: 0 fitted,
+          1 not converged (what was reached is printed, no file is written), 2 bad usage or data.
 
-    The object that --json prints has
-      version, command, status, reason, inputs (as given), kind, source, rows, estimator, coefficients,
-      objective, log_likelihood, starts, share_at_best, bootstrap (members, failed), written, notes.
-      Each coefficient has value, state (fitted, fixed, at its boundary, not identified, a column),
-      standard_error, interval [low, high] at 90 %, and bootstrap_standard_error, bootstrap_interval.
-      What there is none of is null.
+        The object that --json prints has
+          version, command, status, reason, inputs (as given), kind, source, rows, estimator, coefficients,
+          objective, log_likelihood, starts, share_at_best, bootstrap (members, failed), written, notes.
+          Each coefficient has value, state (fitted, fixed, at its boundary, not identified, a column),
+          standard_error, interval [low, high] at 90 %, and bootstrap_standard_error, bootstrap_interval.
+          What there is none of is null.
     """
 
     data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -101,13 +88,31 @@ class Fit:
     """Print one JSON object, at full precision."""
 
 
+def _in_help(typed: str, kind: Kind) -> str:
+    """A line of help: what is typed, the columns, the formula."""
+    assert kind.observed is not None
+    inputs = [one.name for one in (*kind.inputs, *kind.per_row)]
+    if kind.counted:
+        others = ", ".join(name for name in inputs if name != "samples")
+        either = "num_samples, num_correct"
+        columns = f"{others}, and {either}, or samples, {kind.observed.name}" if others else either
+    else:
+        columns = ", ".join([*inputs, kind.observed.name])
+    columns = f"{columns:<28}  " if kind.formula else columns
+    return f"      {typed:<16}  {columns}{kind.formula}"
+
+
+Fit.__doc__ = (Fit.__doc__ or "").replace("{models}", "\n".join(starmap(_in_help, typed_names().items())))
+
+
 def checked_fit(options: Fit) -> Fit:
     """The same with whole numbers, if it makes sense before the data are looked at. Raises `UsageError`."""
     renamed(options)
     fixed_values(options)
     if not options.data:
         raise UsageError(f"no data: name a .csv or .parquet file; for example\n  {_EXAMPLE}")
-    _one_of("--model", options.model, MODELS)
+    models = typed_names()
+    _one_of("--model", options.model, models)
     if options.estimator is not None:
         _one_of("--estimator", options.estimator, ESTIMATORS)
     if options.delta is not None:
@@ -122,12 +127,14 @@ def checked_fit(options: Fit) -> Fit:
             ("seed", options.seed, 0, 2**63 - 1),
         )
     }
-    if options.model == "t2-accuracy" and options.law is None:
+    needs_law = not models[str(options.model)].begins
+    if needs_law and options.law is None:
         raise UsageError(
-            "--model t2-accuracy needs the loss law inside: give --law, for example --law besiroglu2024 or a file"
+            f"--model {options.model} needs the loss law inside: give --law, for example --law besiroglu2024 or a file"
         )
-    if options.model != "t2-accuracy" and options.law is not None:
-        raise UsageError(f"--law is the loss law inside --model t2-accuracy: {options.model} takes none")
+    if not needs_law and options.law is not None:
+        takes = " or ".join(name for name, kind in models.items() if not kind.begins)
+        raise UsageError(f"--law is the loss law inside --model {takes}: {options.model} takes none")
     _check_out(options)
     return replace(options, **given)
 

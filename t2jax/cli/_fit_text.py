@@ -5,15 +5,9 @@ from typing import Any
 
 from t2jax._io.text import aligned, human
 from t2jax.fitting import Fit
+from t2jax.literature import KINDS
 
 __all__ = ["fit_text"]
-
-_NEXT = {
-    "DataConstrained": "--unique-tokens 100B --train-flops 1e23",
-    "T2Accuracy": "--total-flops 1e24 --queries 1e9 --output-tokens 500",
-    "T2Loss": "--total-flops 1e24 --queries 1e9 --output-tokens 500",
-}
-_LAST = "--train-flops 1e23"
 
 
 def fit_text(fit: Fit, said: dict[str, Any]) -> str:
@@ -46,12 +40,11 @@ def _resampled(said: dict[str, Any]) -> str:
 def _what_next(said: dict[str, Any]) -> str:
     if said["reason"] is not None:
         return ""
-    written, kind = said["written"], said["kind"]
+    written, kind = said["written"], KINDS[said["kind"]]
     if written is None:
-        return "Not written: --out FILE.json keeps it" + (" for t2jax plan" if kind != "BetaPassRate" else "")
+        return "Not written: --out FILE.json keeps it" + (" for t2jax plan" if kind.role.plans else "")
     kept = f"Written to {written}" + (", with the resamples" if said["bootstrap"] else "")
-    if kind == "BetaPassRate":
+    if not kind.role.plans:
         return f"{kept}. In Python:\n  t2jax.Fit.from_json({written!r}).model.pass_at_k(100)"
-    option = "task" if kind.startswith("T2") else "law"
-    line = f"t2jax plan --{option} {shlex.quote(written)} {_NEXT.get(kind, _LAST)}"
+    line = f"t2jax plan --{kind.role.value} {shlex.quote(written)} {kind.options}"
     return f"{kept}. Next, with a budget of your own:\n  {line}"

@@ -1,9 +1,10 @@
 """`t2jax list`: the published laws and tasks as a table, or as JSON with their coefficients."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from t2jax.literature import Published, list_published
-from t2jax.planning._coefficients import LAWS, TASKS
+from t2jax._io.text import aligned
+from t2jax.literature import KINDS, Published, Role, list_published
 
 __all__ = ["as_text", "hardware_as_text", "hardware_rows", "rows"]
 
@@ -12,9 +13,9 @@ def as_text() -> str:
     """Tasks, laws, and what plan cannot use, each with the range it was fitted on."""
     known = list_published()
     blocks = [
-        ("Tasks: t2jax plan --task NAME", [row for row in known if row.kind in TASKS]),
-        ("Loss laws: t2jax plan --law NAME", [row for row in known if row.kind in LAWS]),
-        ("From loss to benchmark error: in Python only", [row for row in known if row.kind not in (*LAWS, *TASKS)]),
+        ("Tasks: t2jax plan --task NAME", _with_role(known, Role.TASK)),
+        ("Loss laws: t2jax plan --law NAME", _with_role(known, Role.LAW)),
+        ("From loss to benchmark error: in Python only", _with_role(known, Role.ERROR)),
     ]
     heading = ("name", "kind", "params N", "tokens D", "samples k")
     cells = {row.name: _cells(row) for row in known}
@@ -30,8 +31,23 @@ def as_text() -> str:
             counts = "; N without embeddings" if row.convention == "non-embedding" else ""
             lines += [line(cells[row.name]), f"      {row.citation}{counts}"]
         lines.append("")
+    lines += _registered()
     lines.append("Ranges are those of the runs that were fitted; N counts all parameters unless it says otherwise.")
     return "\n".join(lines)
+
+
+def _with_role(rows: Iterable[Published], role: Role) -> list[Published]:
+    return [row for row in rows if KINDS[row.kind].role is role]
+
+
+def _registered() -> list[str]:
+    """The kinds that plugins registered, by what follows `t2jax fit --model`."""
+    own = [kind for kind in KINDS.values() if not kind.is_own]
+    if not own:
+        return []
+    rows = [["name", "kind", "coefficients", "module"]]
+    rows += [[one.typed, one.name, ", ".join(one.field_names), one.module] for one in own]
+    return ["Registered by plugins: t2jax fit --model NAME", aligned(rows, left=(0, 1, 2, 3)), ""]
 
 
 def _cells(row: Published) -> tuple[str, ...]:
@@ -45,11 +61,11 @@ def rows() -> list[dict[str, Any]]:
 
 
 def _row(row: Published) -> dict[str, Any]:
-    use = "task" if row.kind in TASKS else "law" if row.kind in LAWS else None
+    role = KINDS[row.kind].role
     return {
         "name": row.name,
         "kind": row.kind,
-        "plan_option": use and f"--{use}",
+        "plan_option": f"--{role.value}" if role.plans else None,
         "citation": row.citation,
         "params": row.params,
         "tokens": row.tokens,

@@ -18,6 +18,7 @@ from t2jax.cli._arguments import Flag
 from t2jax.cli._cost_options import Cost
 from t2jax.cli._fit_options import Fit
 from t2jax.cli._plot_options import PlotFile, check_plot
+from t2jax.cli._plugins import Plugged
 from t2jax.cli._scenario_options import HasFields, typed_in, with_fields
 from t2jax.cli._sweep_options import Frontier, Sweep
 from t2jax.cli._terminal import restyled
@@ -31,7 +32,7 @@ __all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "che
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
 
-class Plan(HasFields):
+class Plan(HasFields, Plugged):
     """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
 
     One budget for everything, the answers of its whole life included:
@@ -81,8 +82,8 @@ class Plan(HasFields):
         return TABLE
 
 
-@dataclass(frozen=True)
-class List:
+@dataclass(frozen=True, kw_only=True)
+class List(Plugged):
     """The published laws and tasks that plan knows: what they are, where they were fitted and who found them.
 
     Use one with t2jax plan --task NAME or t2jax plan --law NAME. With --hardware the accelerators that cost knows.

@@ -10,6 +10,7 @@ from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError
 from t2jax.cli._arguments import Flag, Number, text, whole
 from t2jax.cli._plot_options import PlotFile, check_plot
+from t2jax.cli._plugins import Plugged
 from t2jax.cli._scenario_options import Scenario, check_values, given, typed_in
 from t2jax.planning._fields import NUMBERS, field
 from t2jax.planning._reasons import contradiction
@@ -24,7 +25,7 @@ _MOST_POINTS = 1_000_000
 _MOST_ROWS = 10_000_000
 
 
-class Sweep(Scenario):
+class Sweep(Scenario, Plugged):
     """Plan for every row of a table of scenarios, in bounded memory; a run that is stopped can be taken up.
 
     For example, with the demand given once for all rows:
@@ -64,7 +65,7 @@ class Sweep(Scenario):
     """Print the summary as one JSON object."""
 
 
-class Frontier(Scenario):
+class Frontier(Scenario, Plugged):
     """The optimum along a range of budgets, or of anything else: how N, D and k grow.
 
     One of the numbers is a range, START:STOP:COUNT, in equal ratios:

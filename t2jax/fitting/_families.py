@@ -1,26 +1,44 @@
-"""What each kind of model needs of a table, what it predicts for a row, and where its fit begins.
+"""What each kind of model needs of a table, and what it predicts for a row.
 
-A family is all that `fit` knows of a class of models. Users' own quantities share the last two.
+A family is all that `fit` knows of a class of models, from its row in the registry or, where it has none, from what it
+reads of a decision.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import functools
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from t2jax import literature
 from t2jax._numerics.special import log_failure, log_failure_terms
 from t2jax._xla.fusion import chained
-from t2jax.fitting._coordinates import Kind, Term, coefficient_names, coefficient_values
-from t2jax.fitting._table import NATURAL, POSITIVE, SHARE, Column, Table
-from t2jax.laws import Chinchilla, DataConstrained, Kaplan, Overtraining
-from t2jax.quantities import Allocation, Provenance, Quantity, Scale
-from t2jax.tasks import BetaPassRate, T2Accuracy, T2Loss
+from t2jax.fitting._coordinates import Coordinates, Kind, Term, coefficient_values
+from t2jax.fitting._decision import USUAL, log_decision
+from t2jax.fitting._starts import MANY, Starts, around, by_domain, floor_names, of_kind
+from t2jax.fitting._table import FINITE, NATURAL, NONNEGATIVE, POSITIVE, SHARE, Column, Rule, Table
+from t2jax.literature import (
+    LOSS,
+    PARAMS,
+    PASS,
+    SAMPLES,
+    TOKENS,
+    Domain,
+    columns_read,
+    domains_of,
+    example_of,
+    is_plain,
+    kind_of,
+    per_row_of,
+    terms_of,
+)
+from t2jax.quantities import Quantity, Scale
+from t2jax.tasks import BetaPassRate
 
 __all__ = [
     "COUNTS",
@@ -28,79 +46,125 @@ __all__ = [
     "beta_of_rows",
     "family_of",
     "log_binomial",
-    "log_decision",
     "log_likelihood",
     "log_prediction",
     "template_of",
-    "with_provenance",
 ]
 
 Data = Mapping[str, Any]
 Generator = np.random.Generator
 
-PARAMS = Column("params", "N, model parameters", POSITIVE)
-TOKENS = Column("tokens", "D, training tokens", POSITIVE)
-SAMPLES = Column("samples", "k, samples per query", POSITIVE)
-LOSS = Column("loss", "nats per token", POSITIVE)
-TASK_LOSS = Column("loss", "−log pass@k, nats", POSITIVE)
-PASS = Column("pass_at_k", "a probability", SHARE)
-COUNTS = (
-    Column("num_samples", "n, samples drawn of a problem", NATURAL),
-    Column("num_correct", "c, of these right", NATURAL),
-)
+_RULES: Mapping[Domain, Rule] = {
+    Domain.POSITIVE: POSITIVE,
+    Domain.NONNEGATIVE: NONNEGATIVE,
+    Domain.UNIT: SHARE,
+    Domain.COUNT: NATURAL,
+    Domain.REAL: FINITE,
+}
+_COORDINATES: Mapping[Domain, Kind] = {
+    Domain.POSITIVE: Kind.POSITIVE,
+    Domain.NONNEGATIVE: Kind.POSITIVE,
+    Domain.SHARE: Kind.SHARE,
+    Domain.PROBABILITY: Kind.SHARE,
+    Domain.REAL: Kind.REAL,
+}
+
+
+def _column(row: literature.Column) -> Column:
+    return Column(row.name, row.meaning, _RULES[row.domain], row.optional)
+
+
+COUNTS = tuple(_column(one) for one in literature.COUNTS)
 
 
 @dataclass(frozen=True)
 class Family:
-    """example: a model to take the structure from, where a class is enough to say what to fit. inputs: columns that the
-    model is a function of. observed: the column that it predicts. counted: may counts stand in its place? terms:
-    (amplitude, exponent, column, power) of every term amplitude·column^(−power·exponent). kinds: of coefficients that
-    are not what their value suggests. per_row: fields of the model that are columns. starts: (model, table, how many,
-    random numbers) → rows of all coefficients; many: how many, unless asked otherwise."""
+    """inputs: columns that the model is a function of. observed: the column that it predicts; bounded: between 0 and 1.
+    counted: may counts stand in its place? terms: its power laws. kinds: of coefficients that are not what their value
+    suggests. floors: coefficients that may well be 0. per_row: fields of the model that are columns. starts: where a
+    search begins; many: from how many places, unless asked otherwise."""
 
-    example: Callable[[], Any] | None
     inputs: tuple[Column, ...]
     observed: Column
-    starts: Callable[[Any, Table, int, Generator], np.ndarray]
-    counted: bool = False
-    terms: tuple[tuple[str, str, str, float], ...] = ()
-    kinds: Mapping[str, Kind] = field(default_factory=dict)
-    per_row: Mapping[str, Column] = field(default_factory=dict)
-    many: int = 64
+    bounded: bool
+    counted: bool
+    terms: tuple[literature.Term, ...]
+    kinds: tuple[tuple[str, Kind], ...]
+    floors: tuple[str, ...]
+    per_row: tuple[tuple[str, Column], ...]
+    starts: Starts
+    many: int
 
     def placed_terms(self, table: Table) -> list[Term]:
-        return [Term(a, e, power * float(np.mean(np.log(table[column])))) for a, e, column, power in self.terms]
+        """The terms, each with the middle of the data."""
+        return [
+            Term(one.amplitude, one.exponent, one.power * float(np.mean(np.log(table[one.column]))))
+            for one in self.terms
+        ]
 
 
 def family_of(model: Any) -> Family:
-    """The family of a model, by its class. Raises TypeError for what cannot be fitted."""
-    kind = model if isinstance(model, type) else type(model)
-    if kind in _FAMILIES:
-        return _FAMILIES[kind]
-    if isinstance(model, Quantity):
-        return _OWN_LOSS if model.scale is Scale.LOG else _OWN_PROBABILITY
-    raise TypeError(
-        f"fit takes a law, a task, BetaPassRate or a quantity of your own with arrays as coefficients, got {model!r}"
+    """The family of a model, or of a class. Raises TypeError for what cannot be fitted."""
+    kind = kind_of(model)
+    if kind is not None and not kind.typed:
+        kind = None
+    if kind is None and not isinstance(model, Quantity):
+        if isinstance(model, type) and issubclass(model, Quantity):
+            raise TypeError(
+                f"fit needs a {model.__name__} with first values, not the class alone, unless it is registered: "
+                f"t2jax.register({model.__name__})"
+            )
+        raise TypeError(
+            "fit takes a law, a task, BetaPassRate or a quantity of your own with arrays as coefficients, got "
+            f"{model!r}"
+        )
+    template = template_of(model)
+    per_row = per_row_of(template)
+    usual = {*USUAL, *(one.name for one in (() if kind is None else kind.inputs))}
+    read = () if is_plain(template) else columns_read(template)
+    others = tuple(Column(name, "which the law reads", POSITIVE) for name in read if name not in usual)
+    if kind is None or kind.observed is None:
+        bounded = template.scale is Scale.LOG_ODDS
+        inputs = (*map(_column, (PARAMS, TOKENS)), replace(_column(SAMPLES), optional=True))
+        observed, counted, starts, many = PASS if bounded else LOSS, False, around, 64
+    else:
+        bounded, inputs = kind.observed.domain is Domain.UNIT, tuple(map(_column, kind.inputs))
+        observed, counted = kind.observed, kind.counted
+        starts, many = of_kind(kind.name) if kind.is_own else (_registered(kind), MANY)
+    return Family(
+        (*inputs, *others),
+        _column(observed),
+        bounded,
+        counted,
+        terms_of(template),
+        tuple((name, _COORDINATES[domain]) for name, domain in domains_of(template).items()),
+        floor_names(template),
+        tuple((name, _column(column)) for name, column in per_row),
+        starts,
+        many,
     )
 
 
 def template_of(model: Any) -> Any:
     """The model itself, or an example of a class. Raises TypeError for a class that needs to be given more."""
-    family = family_of(model)
     if not isinstance(model, type):
         return model
-    if family.example is None:
+    kind = kind_of(model)
+    if kind is None or not kind.begins:
         raise TypeError(f"fit needs a {model.__name__} with its loss law and first values, not the class alone")
-    return family.example()
+    if isinstance(kind.starts, model):
+        return kind.starts
+    return example_of(kind)
 
 
 def log_prediction(model: Any, family: Family, data: Data) -> Array:
     """The logarithm of what the model predicts for every row of `data`."""
-    for name in family.per_row:
-        model = eqx.tree_at(lambda m, name=name: getattr(m, name), model, data[name])
+    for path, column in family.per_row:
+        model = eqx.tree_at(operator.attrgetter(path), model, data[column.name])
     if isinstance(model, BetaPassRate):
         return jnp.log(model.pass_at_k(data["samples"]))
-    return model.log_value(log_decision({name: jnp.log(data[name]) for name in _DECISION if name in data}))
+    names = [one.name for one in family.inputs]
+    return model.log_value(log_decision({name: jnp.log(data[name]) for name in names if name in data}))
 
 
 def beta_of_rows(model: Any, data: Data) -> tuple[Array, Array]:
@@ -134,170 +198,45 @@ def log_binomial(n: np.ndarray, c: np.ndarray) -> np.ndarray:
     return -log_failure_terms(few, np.ones_like(few), n - few, xp=np)
 
 
-def with_provenance(model: Any, provenance: Provenance) -> Any:
-    """The same model with another source, where its class keeps one."""
-    names = [one.name for one in dataclasses.fields(model)]
-    if type(model) not in _FAMILIES or "provenance" not in names:
-        return model
-    # Made of ones first: a coefficient that has run away is not for the checks of a person's own.
-    ones = {name: jax.tree.map(jnp.ones_like, getattr(model, name)) for name in names if name != "provenance"}
-    template = type(model)(**ones, provenance=provenance)
-    return jax.tree.unflatten(jax.tree.structure(template), jax.tree.leaves(model))
+@functools.cache  # families of one kind are equal, and share what was compiled
+def _registered(kind: literature.Kind) -> Starts:
+    """Where fits of a class that was registered begin: where it says, or at the best of many draws."""
+
+    def starts(model: Any, observed: str, table: Table, count: int, rng: Generator) -> np.ndarray:
+        told = kind.starts
+        if told is None:
+            return _best_drawn(model, observed, table, count, rng)
+        if callable(told) and not isinstance(told, kind.load()):
+            told = told(table.columns, count, rng)
+        models: Sequence[Any] = list(told) if isinstance(told, Sequence) else [told]
+        rows = [around(one, observed, table, -(-count // len(models)), rng) for one in models]
+        return np.concatenate(rows)[:count] if len(models) < count else np.stack([row[0] for row in rows[:count]])
+
+    return starts
 
 
-_DECISION = ("params", "tokens", "samples")
+_DRAWN = 32
+"""So many draws for each start."""
+_SEEN = 32
+"""Rows that draws are compared on."""
 
 
-def log_decision(logs: Data) -> Allocation:
-    """An allocation of logarithms, one for each row; k = 1 where it is not given."""
-    full = [logs[name] if name in logs else jnp.zeros_like(logs["params"]) for name in _DECISION]
-    return jax.tree.unflatten(jax.tree.structure(Allocation(1.0, 1.0, 1.0)), full)
+def _best_drawn(model: Any, observed: str, table: Table, count: int, rng: Generator) -> np.ndarray:
+    """Coefficients from all over their domains, of which those that come nearest to the data are kept."""
+    drawn = by_domain(model, observed, table, _DRAWN * count, rng)
+    drawn[0] = coefficient_values(model)
+    family = family_of(model)
+    rows = np.sort(rng.permutation(len(table))[:_SEEN])
+    data = {name: jnp.asarray(column[rows]) for name, column in table.columns.items()}
+    ensemble = Coordinates.of(model, {}, (), ()).built([jnp.asarray(one) for one in drawn.T])
+    predicted = np.asarray(_predictions(ensemble, family, data))
+    seen = table[observed][rows]
+    off = np.exp(predicted) - seen if family.bounded else predicted - np.log(seen)
+    with np.errstate(invalid="ignore"):
+        far = np.mean(np.abs(off), axis=1)
+    return drawn[np.argsort(np.where(np.isfinite(far), far, np.inf), kind="stable")[:count]]
 
 
-def _law_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
-    """Coefficients whose terms have sensible sizes in the middle of the data, exponents from 0.05 to 1.5."""
-    family, names = family_of(model), coefficient_names(model)
-    found = np.tile(coefficient_values(model), (count, 1))
-    least = float(np.min(table[family.observed.name]))
-    for name in names:
-        if name.split(".")[-1] == "E":
-            found[:, names.index(name)] = least * rng.uniform(0.01, 0.95, count)
-    exponents: dict[str, np.ndarray] = {}
-    for amplitude, exponent, column, power in family.terms:
-        if exponent not in exponents:
-            exponents[exponent] = np.exp(rng.uniform(np.log(0.05), np.log(1.5), count)) / power
-            found[:, names.index(exponent)] = exponents[exponent]
-        size = least * np.exp(rng.uniform(np.log(0.01), np.log(10.0), count))
-        middle = power * np.mean(np.log(table[column]))
-        found[:, names.index(amplitude)] = size * np.exp(np.minimum(exponents[exponent] * middle, 600.0))
-    for name in ("R_D", "R_N"):
-        if name in names:
-            found[:, names.index(name)] = np.exp(rng.uniform(0.0, 4.0, count))
-    return found
-
-
-def _literature_grid(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
-    """The 4,500 starts of Hoffmann et al. 2022, appendix D.3 (as in Besiroglu et al. 2024), or evenly many fewer.
-
-    Exponents of 0 there are 0.1 here, where exponents are positive.
-    """
-    exponents = (0.1, 0.5, 1.0, 1.5, 2.0)
-    sizes = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
-    axes = np.meshgrid((-1.0, -0.5, 0.0, 0.5, 1.0), sizes, sizes, exponents, exponents, indexing="ij")
-    grid = np.stack(axes, axis=-1).reshape(-1, len(axes))
-    grid[:, :3] = np.exp(grid[:, :3])  # E, A, B, alpha, beta: the order of the fields
-    picked = rng.permutation(len(grid))[:count] if count < len(grid) else np.arange(len(grid))
-    return grid[picked]
-
-
-def _kaplan_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
-    """Both terms of the sum share the loss in the middle of the data."""
-    of_n, of_d = (np.exp(rng.uniform(np.log(0.02), np.log(0.6), count)) for _ in range(2))
-    share = rng.uniform(0.05, 0.95, count)
-    whole = np.mean(np.log(table["loss"])) / of_d  # log of the sum whose α_D-th power is the loss
-    log_n_c = np.mean(np.log(table["params"])) + of_d / of_n * (np.log(share) + whole)
-    log_d_c = np.mean(np.log(table["tokens"])) + np.log1p(-share) + whole
-    return np.stack([np.exp(np.clip(log_n_c, -600, 600)), np.exp(np.clip(log_d_c, -600, 600)), of_n, of_d], axis=1)
-
-
-def _accuracy_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
-    """θ from a regression of the models' own mean pass rates, then perturbed."""
-    values = coefficient_values(model)
-    loss = np.exp(np.asarray(model.law.log_value(log_decision({c: np.log(table[c]) for c in ("params", "tokens")}))))
-    if "num_correct" in table.columns:
-        rate = (table["num_correct"] + 0.05) / (table["num_samples"] + 0.1)
-    else:
-        # pass@k of few samples is nearest to the mean rate; of many it is near 1 whatever that is.
-        few = table["samples"] == np.min(table["samples"])
-        loss, rate = loss[few], np.clip((table["pass_at_k"] / table["samples"])[few], 1e-9, 0.999)
-    # One mean rate for each loss: rates of single problems are mostly 0 or not.
-    of_loss, place = np.unique(np.round(loss, 12), return_inverse=True)
-    mean = np.bincount(place, rate) / np.bincount(place)
-    if len(of_loss) > 1:
-        slope, offset = np.polyfit(of_loss, np.log(mean) - np.log1p(-mean), 1)
-        theta1 = max(-slope, 0.1)
-        theta0 = offset / theta1
-    else:
-        theta0, theta1 = values[-5], values[-4]
-    regressed = values.copy()
-    regressed[-5:-2] = theta0, theta1, 0.95
-    regressed[-2:] = 0.0, 0.0
-    found = np.tile(regressed, (count, 1))
-    found[1:, -5] += rng.normal(0.0, 0.3, count - 1)
-    found[1:, -4] *= np.exp(rng.normal(0.0, 0.5, count - 1))
-    found[1:, -3] = rng.uniform(0.2, 1.0, count - 1)
-    found[1:, -2:] = rng.normal(0.0, 2.0, (count - 1, 2))
-    return found
-
-
-def _pass_rate_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
-    """The mean rate at several spreads."""
-    if "num_correct" in table.columns:
-        mean = (np.sum(table["num_correct"]) + 0.5) / (np.sum(table["num_samples"]) + 1.0)
-    else:
-        mean = np.clip(np.max(table["pass_at_k"] / table["samples"]), 1e-9, 0.999)
-    nu = np.geomspace(1e-2, 1e3, count)
-    return np.stack([mean * nu, (1.0 - mean) * nu], axis=1)
-
-
-def _own_starts(model: Any, table: Table, count: int, rng: Generator) -> np.ndarray:
-    """The model's own coefficients, and others around them: positive ones by a factor of about e."""
-    values = coefficient_values(model)
-    found = np.tile(values, (count, 1))
-    noise = rng.normal(size=(count - 1, len(values)))
-    found[1:] = np.where(values > 0, values * np.exp(noise), values + noise * np.maximum(np.abs(values), 1.0))
-    return found
-
-
-_LAW = (PARAMS, TOKENS)
-_CHINCHILLA_TERMS = (("A", "alpha", "params", 1.0), ("B", "beta", "tokens", 1.0))
-_INNER_TERMS = tuple((f"law.{a}", f"law.{e}", column, power) for a, e, column, power in _CHINCHILLA_TERMS)
-
-
-def _example_law() -> Chinchilla:
-    return Chinchilla(1.7, 400.0, 400.0, 0.35, 0.35)
-
-
-_FAMILIES: dict[type, Family] = {
-    Chinchilla: Family(_example_law, _LAW, LOSS, terms=_CHINCHILLA_TERMS, starts=_literature_grid, many=4500),
-    Kaplan: Family(lambda: Kaplan(6.4e13, 1.8e13, 0.076, 0.103), _LAW, LOSS, starts=_kaplan_starts, many=256),
-    Overtraining: Family(
-        lambda: Overtraining(1.7, 140.0, 190.0, 0.12),
-        _LAW,
-        LOSS,
-        terms=(("a", "eta", "params", 2.0), ("b", "eta", "tokens", 2.0)),
-        starts=_law_starts,
-        many=256,
-    ),
-    DataConstrained: Family(
-        lambda: DataConstrained(_example_law(), 1.0, 15.0, 5.0),
-        _LAW,
-        LOSS,
-        terms=_INNER_TERMS,
-        per_row={"unique_tokens": Column("unique_tokens", "U, distinct tokens", POSITIVE)},
-        starts=_law_starts,
-        many=256,
-    ),
-    T2Loss: Family(
-        lambda: T2Loss(_example_law(), 1.0, 0.3),
-        (*_LAW, SAMPLES),
-        TASK_LOSS,
-        terms=(*_INNER_TERMS, ("G", "gamma", "samples", 1.0)),
-        starts=_law_starts,
-        many=500,
-    ),
-    T2Accuracy: Family(
-        None,
-        (*_LAW, SAMPLES),
-        PASS,
-        counted=True,
-        kinds={"theta[0]": Kind.REAL, "theta[2]": Kind.SHARE, "theta[3]": Kind.REAL, "theta[4]": Kind.REAL},
-        starts=_accuracy_starts,
-        many=12,
-    ),
-    BetaPassRate: Family(
-        lambda: BetaPassRate(1.0, 1.0), (SAMPLES,), PASS, counted=True, starts=_pass_rate_starts, many=8
-    ),
-}
-_OWN_LOSS = Family(None, (*_LAW, Column("samples", SAMPLES.meaning, POSITIVE, optional=True)), LOSS, starts=_own_starts)
-_OWN_PROBABILITY = Family(None, _OWN_LOSS.inputs, PASS, starts=_own_starts)
+@eqx.filter_jit
+def _predictions(ensemble: Any, family: Family, data: dict[str, Array]) -> Array:
+    return eqx.filter_vmap(lambda model: log_prediction(model, family, data))(ensemble)

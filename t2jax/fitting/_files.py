@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,18 @@ import jax
 import numpy as np
 
 from t2jax.fitting import _estimators as estimators
-from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_names
+from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_names, coefficient_values
 from t2jax.fitting._result import Fit
-from t2jax.laws import Chinchilla, DataConstrained, Kaplan, Overtraining
-from t2jax.quantities import Provenance
-from t2jax.tasks import BetaPassRate, T2Accuracy, T2Loss
+from t2jax.literature import Role, built, described, names_of, numbers_in, parsed
 
-__all__ = ["CLASSES", "read", "write"]
-
-CLASSES: Mapping[str, type] = {
-    one.__name__: one for one in (Chinchilla, Kaplan, Overtraining, DataConstrained, T2Loss, T2Accuracy, BetaPassRate)
-}
+__all__ = ["read", "write"]
 
 
 def write(fit: Fit, path: Path, ensemble: Any) -> None:
     """Beside it first, then in its place: a file is whole or not there. Raises FileExistsError where one is."""
     if path.exists():
         raise FileExistsError(f"{path} exists: name another file, or remove it")
-    if type(fit.model) not in CLASSES.values():
-        raise TypeError(f"only t2jax's own models are written as JSON, not {type(fit.model).__name__}")
-    content = _described(fit.model, fit.coefficients)
+    content = described(fit.model, fit.coefficients)
     ensemble = fit.ensemble if ensemble is None else ensemble
     content["fit"] = {
         "estimator": {"kind": type(fit.estimator).__name__, **asdict(fit.estimator)},
@@ -59,12 +51,13 @@ def write(fit: Fit, path: Path, ensemble: Any) -> None:
 
 def read(path: Path) -> Fit:
     """What `write` wrote. Raises ValueError for a file without a fit."""
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = parsed(path.read_bytes(), str(path))
     if not isinstance(content, dict) or "fit" not in content:
         raise ValueError(f'{path} holds no fit: it has no key "fit"')
     told = dict(content.pop("fit"))
-    model, coefficients = _built(content), _coefficients(content)
+    model = built(content, str(path), names_of(Role.LAW, Role.TASK, Role.RATES))
     names = coefficient_names(model)
+    coefficients = dict(zip(names, coefficient_values(model).tolist(), strict=True)) | numbers_in(content)
     chosen = dict(told.pop("estimator"))
     columns, covariance = told.pop("ensemble"), told.pop("covariance")
     free = tuple(told.pop("free"))
@@ -82,49 +75,6 @@ def read(path: Path) -> Fit:
         ensemble=None if columns is None else _ensemble(model, coefficients, columns),
         **told,
     )
-
-
-def _described(model: Any, coefficients: Mapping[str, float], within: str = "") -> dict[str, Any]:
-    """A model as `t2jax plan --law` reads it, with every digit of its coefficients."""
-    found: dict[str, Any] = {"kind": type(model).__name__}
-    for one in fields(model):
-        value, name = getattr(model, one.name), within + one.name
-        if isinstance(value, Provenance):
-            found[one.name] = {key: kept for key, kept in asdict(value).items() if kept is not None}
-        elif name in coefficients:
-            found[one.name] = coefficients[name]
-        elif value is not None:
-            number_of = [coefficients[f"{name}[{i}]"] for i in range(5)] if one.name == "theta" else None
-            found[one.name] = number_of or _described(value, coefficients, f"{name}.")
-    return found
-
-
-def _built(content: Mapping[str, Any]) -> Any:
-    arguments = {
-        key: _provenance(value) if key == "provenance" else _built(value) if isinstance(value, dict) else value
-        for key, value in content.items()
-        if key != "kind"
-    }
-    return CLASSES[content["kind"]](**arguments)
-
-
-def _provenance(told: Mapping[str, Any]) -> Provenance:
-    given: dict[str, Any] = {"params": None, "tokens": None}
-    given |= {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-    return Provenance(**given)
-
-
-def _coefficients(content: Mapping[str, Any], within: str = "") -> dict[str, float]:
-    """Names, as `coefficient_names` has them, and numbers."""
-    found: dict[str, float] = {}
-    for key, value in content.items():
-        if key == "theta":
-            found |= {f"{within}theta[{i}]": one for i, one in enumerate(value)}
-        elif isinstance(value, dict) and key != "provenance":
-            found |= _coefficients(value, f"{within}{key}.")
-        elif isinstance(value, int | float):
-            found[within + key] = float(value)
-    return found
 
 
 def _columns(ensemble: Any, free: Sequence[str]) -> dict[str, list[float]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import jax
@@ -13,12 +13,13 @@ from t2jax.fitting._boundary import at_zero
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64, with_values
 from t2jax.fitting._errors import Linear, covariance_of, linearised
 from t2jax.fitting._estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
-from t2jax.fitting._families import COUNTS, Family, family_of, log_binomial, template_of, with_provenance
+from t2jax.fitting._families import COUNTS, Family, family_of, log_binomial, template_of
 from t2jax.fitting._notes import notes_on, notes_on_few, notes_on_range, one_valued
 from t2jax.fitting._result import Fit, Run, Settings
 from t2jax.fitting._search import Problem, Progress, search, width_of
 from t2jax.fitting._table import NONNEGATIVE, Column, Table, read_table
 from t2jax.fitting._vertex import CLOSEST, onto_rows
+from t2jax.literature import with_fields
 from t2jax.quantities import Provenance
 
 __all__ = ["fit", "fit_table", "read_rows"]
@@ -87,7 +88,10 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     with jax.enable_x64(True):
         template = in_float64(settings.model)
         coordinates = Coordinates.of(
-            template, family.kinds, (*settings.fixed, *family.per_row), family.placed_terms(table)
+            template,
+            dict(family.kinds),
+            (*settings.fixed, *(name for name, _ in family.per_row)),
+            family.placed_terms(table),
         )
         wanted = coordinates.free_names
         if len(table) < len(wanted):
@@ -126,7 +130,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
     free = problem.coordinates.free_names
     loose = sorted({*loose, *(free.index(name) for name in one_valued(family, table) if name in free)})
     coefficients = linear.coefficients.copy()
-    for name, column in family.per_row.items():  # a law of repeated data gets the largest corpus it was fitted on
+    for name, column in family.per_row:  # a law of repeated data gets the largest corpus it was fitted on
         coefficients[problem.coordinates.names.index(name)] = np.max(table[column.name])
     slopes = linear.slopes[list(problem.coordinates.free)]
     # What is not identified stays out of the errors of what is.
@@ -186,7 +190,7 @@ def read_rows(
         idle = possible - {one.name for one in wanted}
         return read_table(data, wanted, rename={a: b for a, b in rename.items() if a not in idle}, labels=labels)
 
-    always = [*family.per_row.values(), *extra]
+    always = [*(column for _, column in family.per_row), *extra]
     counted = False
     if family.counted:  # counts or pass@k: what must be there depends on what is
         either = [replace(one, optional=True) for one in (*family.inputs, family.observed, *COUNTS)]
@@ -238,7 +242,7 @@ def _estimator(given: Estimator | None, family: Family, table: Table) -> Estimat
     if given is None:
         if counted:
             return BetaBinomial()
-        return LeastSquares() if family.observed.name == "pass_at_k" else Huber(1e-3)
+        return LeastSquares() if family.bounded else Huber(1e-3)
     if not isinstance(given, Estimator):
         raise TypeError(f"estimator must be one such as t2jax.Huber(1e-3), not {given!r}")
     if counted != isinstance(given, BetaBinomial):
@@ -276,7 +280,7 @@ def _starts(template: Any, family: Family, table: Table, coordinates: Coordinate
         count = family.many if given is None else given
         if isinstance(given, bool) or count < 1:
             raise ValueError(f"starts must be a whole number of at least 1, or models to begin at, got {given!r}")
-        drawn = family.starts(template, table, count, rng)
+        drawn = family.starts(template, family.observed.name, table, count, rng)
     else:
         drawn = np.stack([coefficient_values(one) for one in given])
         if drawn.shape[1] != len(coordinates.names):
@@ -312,7 +316,8 @@ def _objective(
 def _model(coordinates: Coordinates, coefficients: np.ndarray, table: Table, estimator: Estimator) -> Any:
     """The fitted model in the caller's precision, with the fit as its source."""
     model = coordinates.built([as_leaf(one) for one in coefficients])
-    return with_provenance(model, _provenance(table, estimator))
+    keeps = any(one.name == "provenance" for one in fields(model))
+    return with_fields(model, provenance=_provenance(table, estimator)) if keeps else model
 
 
 def _provenance(table: Table, estimator: Estimator) -> Provenance:

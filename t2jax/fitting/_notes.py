@@ -49,7 +49,7 @@ def notes_on_few(table: Table, weights: np.ndarray, coefficients: int) -> tuple[
 
 def one_valued(family: Family, table: Table) -> tuple[str, ...]:
     """Coefficients of terms of a column that has a single value."""
-    terms = [(amplitude, exponent, column) for amplitude, exponent, column, _ in family.terms]
+    terms = [(one.amplitude, one.exponent, one.column) for one in family.terms]
     shared = {exponent for _, exponent, column in terms if not _is_single(table, column)}
     found = [name for a, e, column in terms if _is_single(table, column) for name in (a, e)]
     return tuple(name for name in found if name not in shared)
@@ -98,10 +98,10 @@ def _counted_in_billions(table: Table) -> list[str]:
 def _one_value(family: Family, table: Table) -> list[str]:
     symbols = {"params": "N", "tokens": "D", "samples": "k"}
     return [
-        f"all rows have {column} {table[column][0]:.4g}: what {symbols[column]} does is not identified, and "
-        f"{amplitude} and {exponent} mean nothing"
-        for amplitude, exponent, column, _ in family.terms
-        if exponent in one_valued(family, table) and amplitude in one_valued(family, table)
+        f"all rows have {one.column} {table[one.column][0]:.4g}: what {symbols.get(one.column, one.column)} does is "
+        f"not identified, and {one.amplitude} and {one.exponent} mean nothing"
+        for one in family.terms
+        if {one.exponent, one.amplitude} <= {*one_valued(family, table)}
     ]
 
 

@@ -14,6 +14,7 @@ from t2jax._io import validate
 from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import human
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf
+from t2jax.fitting._decision import log_decision
 from t2jax.fitting._estimators import Estimator
 from t2jax.fitting._families import log_prediction
 from t2jax.fitting._resamples import refitted
@@ -88,7 +89,7 @@ class Fit(Displayed):
     @property
     def given(self) -> tuple[str, ...]:
         """Names of what is a column of the data, not a coefficient: the model has its largest value."""
-        return tuple(self.run.problem.family.per_row) if self.run else ()
+        return tuple(name for name, _ in self.run.problem.family.per_row) if self.run else ()
 
     @property
     def coefficients(self) -> dict[str, float]:
@@ -135,13 +136,21 @@ class Fit(Displayed):
                 found[name] = (value - z * error, value + z * error)
         return found
 
-    def predict(self, params: Any = None, tokens: Any = None, samples: Any = 1.0) -> Any:
-        """What the fitted model says: the loss in nats, or pass@k, at N, D and k, numbers or arrays that broadcast."""
+    def predict(self, params: Any = None, tokens: Any = None, samples: Any = 1.0, **others: Any) -> Any:
+        """What the fitted model says: the loss in nats, or pass@k, at N, D and k, numbers or arrays that broadcast.
+
+        others: what else a law of your own reads of a decision, by name.
+        """
         if isinstance(self.model, BetaPassRate):
             return self.model.pass_at_k(samples)
         if params is None or tokens is None:
             raise ValueError("predict needs params and tokens")
-        return self.model(Allocation(params, tokens, samples))
+        if not others:
+            return self.model(Allocation(params, tokens, samples))
+        usual = {"params": params, "tokens": tokens, "samples": samples}
+        every = {name: jnp.asarray(validate.positive(name, one)) for name, one in {**usual, **others}.items()}
+        logs = dict(zip(every, jnp.broadcast_arrays(*map(jnp.log, every.values())), strict=True))
+        return jnp.exp(self.model.log_value(log_decision(logs)))
 
     def bootstrap(self, n: int, *, key: Any, groups: Any = None, progress: Progress = None) -> Any:
         """The same model fitted to `n` resamples of the data: one whose coefficients have a leading axis n.

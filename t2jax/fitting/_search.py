@@ -81,9 +81,9 @@ class Problem(eqx.Module):
 
     def floors(self) -> list[int]:
         """Places among the free coordinates of log E, the irreducible loss, which may well be 0."""
-        at = self.coordinates
-        names = [(name.split(".")[-1], at.kinds[i]) for name, i in zip(at.free_names, at.free, strict=True)]
-        return [place for place, one in enumerate(names) if one == ("E", Kind.POSITIVE)] if len(names) > 1 else []
+        at, may_be_zero = self.coordinates, self.family.floors
+        names = [(name in may_be_zero, at.kinds[i]) for name, i in zip(at.free_names, at.free, strict=True)]
+        return [place for place, one in enumerate(names) if one == (True, Kind.POSITIVE)] if len(names) > 1 else []
 
 
 class Found(NamedTuple):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from t2jax._io.numbers import number
+from t2jax.literature import Dataset
 
 __all__ = ["FINITE", "NATURAL", "NONNEGATIVE", "POSITIVE", "SHARE", "Column", "Rule", "Table", "read_table"]
 
@@ -53,7 +54,7 @@ class Table:
 
     columns: Mapping[str, np.ndarray]
     others: tuple[str, ...]  # further columns of the data, unread
-    source: str | None  # the file's name; None for data in memory
+    source: str | None  # the name of the file or data set; None for other data in memory
     labels: Mapping[str, np.ndarray]
     places: np.ndarray  # where each row stands in the data
     unit: str = "row"  # what `places` counts: "line" (an editor's, from 1) or "row" (from 0)
@@ -84,9 +85,9 @@ def read_table(
 ) -> Table:
     """The wanted columns of `data`, each cell a number that its column accepts.
 
-    data: a mapping of names to arrays or lists, a dataframe, a pyarrow table, or the path of a .csv, .tsv or .parquet
-        file with a header, also of one in the folder that the environment's T2JAX_DATA names. Cells of text in a .csv
-        or .tsv are read as numbers, such as 1e24 or 7B; elsewhere text is no number.
+    data: a mapping of names to arrays or lists, a data set, a dataframe, a pyarrow table, or the path of a .csv, .tsv
+        or .parquet file with a header, also of one in the folder that the environment's T2JAX_DATA names. Cells of text
+        in a .csv or .tsv are read as numbers, such as 1e24 or 7B; elsewhere text is no number.
     rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
     labels: names in the data of columns to read as they are, text or numbers.
 
@@ -100,7 +101,8 @@ def read_table(
             raise ValueError(f'rename: no column "{name}" is needed{near}')
     name_of = {name: renamed.get(name, name) for name in known}
     needed = [column for column in wanted if not column.optional or column.name in renamed]
-    source = Path(data).name if isinstance(data, str | Path) else None
+    file = Path(data) if isinstance(data, str | Path) else None
+    source = data.about.name if isinstance(data, Dataset) else None if file is None else file.name
 
     def choose(names: list[str]) -> list[str]:
         """Which of the data's columns to read."""
@@ -117,14 +119,14 @@ def read_table(
             raise ValueError(f"{subject} has no {named}{near or '.'} It has {_listed(names)}")
         return [name for name in dict.fromkeys([*name_of.values(), *labels]) if name in names]
 
-    if source is None:
+    if file is None:
         names, cells, places = _from_memory(data, choose)
     else:
-        names, cells, places = _from_file(_located(Path(data)), choose)
+        names, cells, places = _from_file(_located(file), choose)
     if not len(places):
         raise ValueError(f"{source or 'the data'} has no rows")
 
-    is_text = source is not None and not source.lower().endswith(".parquet")
+    is_text = file is not None and file.suffix.lower() != ".parquet"
     columns, bad = {}, []
     for column in wanted:
         name = name_of[column.name]

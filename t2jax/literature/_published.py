@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from t2jax._io.text import unknown
+from t2jax.literature._kinds import KINDS
 from t2jax.quantities import Provenance, Range
 
 __all__ = ["Published", "Registry", "list_published", "published"]
@@ -106,15 +107,11 @@ def published(name: str, **arguments: Any) -> Any:
 
 
 def _build(kind: str, coefficients: _Coefficients, **extra: Any) -> Any:
-    if kind in ("T2Accuracy", "T2Loss"):
-        from t2jax import tasks as module
-    else:
-        from t2jax import laws as module
     inner = {
         key: _build(*value) if key == "law" and isinstance(value, tuple) else value
         for key, value in coefficients.items()
     }
-    return getattr(module, kind)(**inner, **extra)
+    return KINDS[kind].load()(**inner, **extra)
 
 
 # What follows is the table. Ranges are those of the points fitted, where they are known; the note says what differs.

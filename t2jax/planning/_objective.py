@@ -3,9 +3,11 @@
 from typing import Any
 
 from t2jax._io.usage import UsageError, printable
+from t2jax.literature import columns_read, is_plain
 from t2jax.planning._coefficients import law_or_task
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._scenario import DEFAULT_TASK, Spelling
+from t2jax.quantities import Quantity
 from t2jax.tasks import T2Loss, Task
 
 __all__ = ["objective"]
@@ -40,7 +42,12 @@ def objective(
 
 def _found(given: Any, unique_tokens: float | None, read: ReadFile) -> Any:
     if isinstance(given, str):
-        return law_or_task(given, unique_tokens=unique_tokens, read=read)
+        return _decided(given, law_or_task(given, unique_tokens=unique_tokens, read=read))
+    if not isinstance(given, Quantity):
+        raise UsageError(
+            f"a law or task is a published name, a JSON file or an object of a class of them, got {given!r}"
+        )
+    _decided(given, given)
     if unique_tokens is None:
         return given
     import equinox as eqx
@@ -49,6 +56,20 @@ def _found(given: Any, unique_tokens: float | None, read: ReadFile) -> Any:
     if not hasattr(given, "unique_tokens"):
         raise UsageError(f"{_called(given)} does not know of repeated tokens: DataConstrained does")
     return eqx.tree_at(lambda one: one.unique_tokens, given, jnp.asarray(unique_tokens, given.unique_tokens.dtype))
+
+
+def _decided(given: Any, found: Any) -> Any:
+    """What was looked up, if N, D and k are all that it depends on."""
+    others = [] if is_plain(found) else [name for name in columns_read(found) if name not in _DECIDED]
+    if others:
+        raise UsageError(
+            f"{_called(given)} depends on {' and '.join(others)}, and a plan decides on {', '.join(_DECIDED)}: make it "
+            "a coefficient of the law, or decide on more with t2jax.minimize"
+        )
+    return found
+
+
+_DECIDED = ("params", "tokens", "samples")
 
 
 def _called(given: Any) -> str:

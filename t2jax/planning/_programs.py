@@ -9,6 +9,7 @@ cost nothing: every program has all three. A prompt that is not shared is a long
 
 import functools
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,6 +20,7 @@ from jaxtyping import Array
 
 from t2jax._xla.fusion import jit_in_a_hurry
 from t2jax.costs import InferenceFLOPs, TrainingFLOPs
+from t2jax.literature import with_fields
 from t2jax.optimize import Status, maximize, minimize
 from t2jax.planning._aim import Aim
 from t2jax.planning._balance import FAR, balanced
@@ -74,10 +76,10 @@ class Structure(NamedTuple):
 
 def without_sources(one: Any) -> Any:
     """The same law or task without its provenance, which is part of a structure: two published laws then share one."""
-    if not hasattr(one, "provenance"):
+    if not isinstance(one, eqx.Module):
         return one
-    fields = {name: without_sources(getattr(one, name)) for name in one.__dataclass_fields__ if name != "provenance"}
-    return type(one)(**fields)
+    every = {field.name: without_sources(getattr(one, field.name, None)) for field in fields(one)}
+    return with_fields(one, **(every | {"provenance": None} if "provenance" in every else every))
 
 
 def run(structure: Structure, coefficients: list[np.ndarray], numbers: Mapping[str, np.ndarray]) -> dict[str, Array]:

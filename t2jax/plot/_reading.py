@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from t2jax.literature import KINDS
 from t2jax.optimize import Solution
 from t2jax.quantities import Allocation, Scale
 
@@ -18,7 +19,6 @@ SHOWN = {
     "value": "value",
 }
 """What can be shown of plans, and how an axis calls it."""
-_LOSSES = ("Chinchilla", "Kaplan", "Overtraining", "DataConstrained")
 
 
 def along(name: str, values: Any) -> np.ndarray:
@@ -63,13 +63,9 @@ def title_of(plans: Solution, show: str) -> str:
 
 def quality_title(label: str, scale: Scale) -> str:
     """How an axis calls a quantity, with its unit."""
-    if scale is Scale.LOG_ODDS:
-        return "pass@k" if label == "T2Accuracy" else label
-    if label == "T2Loss":
-        return "task loss −log pass@k (nats)"
-    if label in _LOSSES:
-        return "loss (nats per token)"
-    return "compute (FLOPs)" if "FLOPs" in label else label
+    if label in KINDS and KINDS[label].title:
+        return KINDS[label].title
+    return "compute (FLOPs)" if "FLOPs" in label and scale is Scale.LOG else label
 
 
 def level_in(level: Any) -> tuple[float, float]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         equation_of as equation_of,
         law_parts as law_parts,
         minus as minus,
+        plain_equation as plain_equation,
         plus as plus,
     )
     from t2jax.quantities._powers import (
@@ -65,6 +66,7 @@ __getattr__, __dir__, __all__ = attach(
             "equation_of",
             "law_parts",
             "minus",
+            "plain_equation",
             "plus",
         ),
         "_powers": (

@@ -15,7 +15,7 @@ from t2jax._io.display import Grid
 from t2jax._io.text import human
 from t2jax.quantities._provenance import Provenance
 
-__all__ = ["Equation", "Say", "equation_of", "law_parts", "minus", "plus"]
+__all__ = ["Equation", "Say", "equation_of", "law_parts", "minus", "plain_equation", "plus"]
 
 Say = Callable[..., list[str]]
 """What stands for coefficients of a law: `say(law, "E", "A")`."""
@@ -33,6 +33,24 @@ class Equation(NamedTuple):
 def equation_of(law: Any, say: Say) -> Equation:
     """The equation of a law inside a task; of one that has none, its name stands for it."""
     return law.equation(say) if hasattr(law, "equation") else Equation("L(N, D)", law.label, "nats per token")
+
+
+def plain_equation(law: Any, left: str, unit: str, say: Say) -> Equation:
+    """Of a law that says no equation: its name with its coefficients, and what laws inside it are."""
+    told, inside = [], []
+    for field in fields(law):
+        value = getattr(law, field.name)
+        if field.metadata.get("static"):
+            continue
+        if is_dataclass(value):
+            inner = equation_of(value, say)
+            inside += [(field.name, f"{inner.right} {inner.unit}".rstrip()), *inner.where]
+        else:
+            shown = say(law, field.name)
+            is_named = all(one.partition("[")[0] == field.name for one in shown)
+            listed = shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+            told.append(field.name if is_named else f"{field.name} = {listed}")
+    return Equation(left, f"{type(law).__name__}({', '.join(told)})", unit, tuple(inside))
 
 
 def plus(term: str) -> str:
@@ -79,7 +97,7 @@ def _coefficients(law: Any) -> dict[str, Any]:
             found |= _coefficients(value) if hasattr(value, "equation") else {}
         elif isinstance(value, _NUMBERS) and not isinstance(value, bool | jax.core.Tracer):
             array = np.asarray(value, dtype=np.float64)
-            names = _names(law, field.name)
+            names = _entries(law, field)
             found |= {field.name: array} if len(names) == 1 else {one: array[..., i] for i, one in enumerate(names)}
         else:
             found[field.name] = value
@@ -102,7 +120,29 @@ def _numbers(owner: Any, *names: str) -> list[str]:
 
 
 def _names(owner: Any, *names: str) -> list[str]:
-    return [one for name in names for one in ([f"theta[{i}]" for i in range(5)] if name == "theta" else [name])]
+    every = {field.name: field for field in fields(owner)}
+    return [one for name in names for one in _entries(owner, every[name])]
+
+
+def _entries(owner: Any, field: Any) -> list[str]:
+    """Names of the numbers of a field: a list of them has one for each entry, a number its own, also in an ensemble.
+
+    A list is one whose annotation says its length, `Float[Array, "... 5"]`, or, where it says nothing of axes, that has
+    one more of them than another number of the law.
+    """
+    axes = getattr(field.type, "dim_str", None)
+    if axes is None:
+        count = _last_axis(owner, field.name)
+    else:
+        last = axes.rpartition(" ")[2]
+        count = int(last) if last.isdigit() else None
+    return [field.name] if count is None else [f"{field.name}[{i}]" for i in range(count)]
+
+
+def _last_axis(owner: Any, name: str) -> int | None:
+    shape = np.shape(getattr(owner, name))
+    fewest = min((np.ndim(leaf) for leaf in jax.tree.leaves(owner) if isinstance(leaf, _NUMBERS)), default=0)
+    return shape[-1] if len(shape) > fewest else None
 
 
 def _ensemble(coefficients: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Grid:

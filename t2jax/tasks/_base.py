@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 
 from t2jax._io.display import Displayed, Grid
-from t2jax.quantities import Equation, Quantity, Say, Scale, law_parts
+from t2jax.quantities import Equation, Quantity, Say, Scale, law_parts, plain_equation
 
 __all__ = ["Task"]
 
@@ -57,8 +57,8 @@ class Task(Displayed, Quantity):
         return value if self.scale is Scale.LOG_ODDS else None
 
     def equation(self, say: Say) -> Equation:
-        """The task in symbols, where `say` gives what stands for each coefficient. Its name, if nothing else."""
-        return Equation(f"{self.value_title}(N, D, k)", self.label, self.unit)
+        """The task in symbols, where `say` gives what stands for each coefficient. Its name with them, if no more."""
+        return plain_equation(self, f"{self.value_title}(N, D, k)", self.unit, say)
 
     def _parts(self) -> list[str | Grid]:
         return law_parts(self)
