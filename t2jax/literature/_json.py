@@ -47,7 +47,9 @@ def described(model: Any, numbers: Mapping[str, float] | None = None, within: st
     source = getattr(model, "provenance", None)
     if isinstance(source, Provenance):
         kept = {key: getattr(source, key) for key in _SOURCE}
-        content["provenance"] = {key: value for key, value in kept.items() if value is not None}
+        content["provenance"] = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in kept.items() if value is not None
+        }
     return content
 
 

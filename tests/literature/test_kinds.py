@@ -60,7 +60,7 @@ def test_json_comes_back(name):
     source = Provenance("mine", "our runs", params=(1e6, 1e9), tokens=(1e9, 1e11), convention="non-embedding")
     law = t2.published("devries2023")
     values = {
-        one.name: law if one.is_law else one.typical if one.entries is None else [1.25 * entry for entry in one.typical]
+        one.name: law if one.is_law else one.typical if one.entries is None else [0.75 * entry for entry in one.typical]
         for one in kind.fields
     }
     model = kind.load()(**values, **({"provenance": source} if kind.keeps_source() else {}))
