@@ -3,6 +3,7 @@
 Loads no JAX; modules do.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -16,7 +17,7 @@ import tyro
 
 from t2jax._io.usage import UsageError, printable
 
-__all__ = ["Plugged", "load_plugins", "plugins_in"]
+__all__ = ["Plugged", "fingerprints", "load_plugins", "plugins_in"]
 
 _Modules = Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE", help_behavior_hint="")]
 
@@ -55,6 +56,16 @@ def load_plugins(names: Sequence[str]) -> None:
                 raise
             what = printable(f"{type(error).__name__}: {error}".rstrip(": "), 1000)
             raise UsageError(f"--plugin {shown} fails: {what}\n  T2JAX_TRACEBACK=1 shows where") from error
+
+
+def fingerprints(names: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of the file of each that was loaded: other laws of the same names give other plans."""
+    found = {}
+    for name in names:
+        file = getattr(sys.modules.get(Path(name).stem if name.endswith(".py") else name), "__file__", None)
+        if file is not None:
+            found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return found
 
 
 def _load_file(path: Path) -> None:

@@ -11,6 +11,7 @@ import jax
 from t2jax._io.output import versions
 from t2jax._io.text import aligned
 from t2jax._io.usage import UsageError, printable
+from t2jax.cli._plugins import fingerprints
 from t2jax.cli._progress import progress
 from t2jax.cli._sweep_options import Sweep
 from t2jax.planning._coefficients import law_or_task
@@ -35,6 +36,7 @@ def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any
     """What `--json` prints. words: what was typed, to say how to go on. Raises `UsageError`, `Stopped`."""
     begun = time.perf_counter()
     settings = versions("t2jax", "jax", "jaxlib", "numpy", "pyarrow")
+    plugins = {"plugins": fingerprints(sweep.plugin)} if sweep.plugin else {}
     out = Path(str(sweep.out))
     for name in NAMES:
         if (given := getattr(sweep, name)) is not None:
@@ -47,7 +49,7 @@ def answer(sweep: Sweep, batch_size: int, words: Sequence[str]) -> dict[str, Any
                 out,
                 defaults_of(sweep),
                 batch_size=batch_size,
-                settings={**settings, "platform": jax.default_backend()},
+                settings={**settings, "platform": jax.default_backend(), **plugins},
                 resume=sweep.resume,
                 files=not sweep.no_files,
                 pass_through=sweep.pass_through,

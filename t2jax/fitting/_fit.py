@@ -47,12 +47,14 @@ def fit(
     ```
 
     model: `Chinchilla`, `Kaplan`, `Overtraining`, `DataConstrained`, `T2Loss` or `BetaPassRate`, as a class or as a
-        model to take fixed coefficients from; `T2Accuracy(law, theta)`; or a quantity of your own, whose arrays are the
-        coefficients and where the search begins. A coefficient that is positive there stays positive.
-    data: a mapping of arrays, a pyarrow table, or the path of a CSV or Parquet file, with a row for each run:
-        `params` (N), `tokens` (D) and `loss` (nats per token); for `T2Loss` also `samples` (k), and `loss` is −log of
-        the mean pass@k; for `DataConstrained` also `unique_tokens`. For `T2Accuracy` and `BetaPassRate` a row for each
-        problem with `num_samples` and `num_correct`, or for `T2Accuracy` rows of `samples` and mean `pass_at_k`.
+        model to take fixed coefficients from; `T2Accuracy(law, theta)`; a class that `t2jax.register` knows; or a
+        quantity of your own, whose arrays are the coefficients and where the search begins. A coefficient that is
+        positive there stays positive. A law of your own may read more of a decision than N, D and k: columns by those
+        names.
+    data: a mapping of arrays, a data set, a pyarrow table, or the path of a CSV or Parquet file, with a row for each
+        run: `params` (N), `tokens` (D) and `loss` (nats per token); for `T2Loss` also `samples` (k), and `loss` is −log
+        of the mean pass@k; for `DataConstrained` also `unique_tokens`. For `T2Accuracy` and `BetaPassRate` a row for
+        each problem with `num_samples` and `num_correct`, or for `T2Accuracy` rows of `samples` and mean `pass_at_k`.
     estimator: `Huber(delta)`, `LeastAbsoluteDeviations()`, `LeastSquares()`; for counts `BetaBinomial()`. Unless given
         Huber(1e-3) for losses, least squares for pass@k, the beta-binomial likelihood for counts.
     starts: how many to search from, or models to begin at. Unless given, the 4,500 of the literature for `Chinchilla`,

@@ -186,7 +186,7 @@ class Fit(Displayed):
     def to_json(self, path: str | Path, *, ensemble: Any = None) -> None:
         """Write the law with its uncertainty to a file that `from_json` and `t2jax plan --law` read.
 
-        ensemble: the answer of `bootstrap`, to keep beside it. Raises TypeError for a model of your own class.
+        ensemble: the answer of `bootstrap`, to keep beside it. Raises TypeError for a class that is not registered.
         """
         from t2jax.fitting._files import write
 

@@ -7,8 +7,8 @@ from t2jax.literature import columns_read, is_plain
 from t2jax.planning._coefficients import law_or_task
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._scenario import DEFAULT_TASK, Spelling
-from t2jax.quantities import Quantity
-from t2jax.tasks import T2Loss, Task
+from t2jax.quantities import Quantity, Scale
+from t2jax.tasks import Success, T2Loss, Task
 
 __all__ = ["objective"]
 
@@ -29,6 +29,10 @@ def objective(
     """
     if law is None:
         found = _found(task or DEFAULT_TASK, None, read)
+        if found.scale is Scale.LOG_ODDS and not isinstance(
+            found, Task
+        ):  # a function of the user's: no loss law is one
+            found = Success(found)
         if not isinstance(found, Task):
             raise UsageError(f"{_called(task)} is a loss law, not a task: give it with {spelled('law')}")
         return found, found.law

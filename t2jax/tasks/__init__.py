@@ -1,6 +1,6 @@
 """How well a decision solves tasks: pass@k of the T² laws, verifiers, votes, repair, and portfolios of tasks."""
 
-from t2jax.tasks._base import Task
+from t2jax.tasks._base import Success, Task
 from t2jax.tasks._passk import BetaPassRate, pass_at_k
 from t2jax.tasks._portfolio import Portfolio, Workload
 from t2jax.tasks._t2 import T2Accuracy, T2Loss
@@ -11,6 +11,7 @@ __all__ = [
     "MajorityVote",
     "Portfolio",
     "RepairLoop",
+    "Success",
     "T2Accuracy",
     "T2Loss",
     "Task",

@@ -3,11 +3,12 @@
 from typing import Any
 
 import equinox as eqx
+from jaxtyping import Array, Float
 
 from t2jax._io.display import Displayed, Grid
-from t2jax.quantities import Equation, Quantity, Say, Scale, law_parts, plain_equation
+from t2jax.quantities import Curvature, Equation, Quantity, Say, Scale, law_parts, plain_equation
 
-__all__ = ["Task"]
+__all__ = ["Success", "Task"]
 
 
 class Task(Displayed, Quantity):
@@ -62,3 +63,33 @@ class Task(Displayed, Quantity):
 
     def _parts(self) -> list[str | Grid]:
         return law_parts(self)
+
+
+class Success(Task):
+    """A probability of a user's own, such as `t2jax.quantity(fn, probability=True)`, as a task without a loss law.
+
+    quantity: on log odds. Raises TypeError for what is no probability.
+    """
+
+    quantity: Quantity
+    law = None
+
+    def __init__(self, quantity: Quantity):
+        if not isinstance(quantity, Quantity) or quantity.scale is not Scale.LOG_ODDS:
+            raise TypeError(f"Success takes a quantity that is a probability, got {quantity!r}")
+        self.quantity = quantity
+
+    def score(self, log: Any) -> Float[Array, "..."]:
+        return self.quantity.score(log)
+
+    @property
+    def scale(self) -> Scale:
+        return Scale.LOG_ODDS
+
+    @property
+    def curvature(self) -> Curvature:
+        return self.quantity.curvature
+
+    @property
+    def label(self) -> str:
+        return self.quantity.label

@@ -89,6 +89,23 @@ def test_a_task_of_ones_own_is_planned_for_by_plan_batch(total):
     np.testing.assert_allclose(row["loss_nats"], E + A / n**ALPHA + B / d**BETA, rtol=1e-5)
 
 
+def test_a_function_that_is_a_probability_is_a_task():
+    def success(decision):
+        steep = jnp.exp(-3.0 * LAW(decision))
+        odds = jnp.exp(6.0) * decision.samples**0.4 * steep
+        return odds / (1 + odds)
+
+    task = t2.quantity(success, probability=True)
+    table = pa.table({"total_flops": [1e24]})
+    (row,) = t2.plan_batch(table, task=task, queries=QUERIES, output_tokens=OUTPUT).to_pylist()
+    assert row["status"] == "solved", row["reason"]
+    n, d, k = best(1e24, odds_at)
+    np.testing.assert_allclose([row["params"], row["tokens"], row["samples"]], [n, d, k], rtol=1e-3)
+    np.testing.assert_allclose(row["pass_at_k"], 1 / (1 + np.exp(-odds_at(n, d, k))), rtol=1e-6)
+    (row,) = t2.plan_batch(table, task=t2.quantity(lambda a: 1 / a.params), queries=QUERIES).to_pylist()
+    assert row["reason"] == "Custom is a loss law, not a task: give it with law"
+
+
 def test_a_target_of_a_task_of_ones_own_is_a_probability():
     wanted = 0.9 / (1 + np.exp(-odds_at(*best(1e23, odds_at))))
     table = pa.table({"target": [wanted, 1.5, 0.9999999]})
