@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 from pathlib import Path
 
 # Read once, when JAX first asks for its devices. Subprocesses of a test inherit them. Compilation is most of what tests
@@ -30,6 +31,21 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # T2JAX_TYPECHECK=0 leaves it out, to time or debug.
 if os.environ.get("T2JAX_TYPECHECK", "1") != "0":
     install_import_hook("t2jax", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder of compiled programs for all workers of a run, as each would compile most of them again.
+
+    Not of its environment: commands and notebooks that tests start compile as a user's do.
+    """
+    if not hasattr(config, "workerinput"):
+        programs = tempfile.TemporaryDirectory(prefix="t2jax-tests-", ignore_cleanup_errors=True)
+        config.add_cleanup(programs.cleanup)
+        os.environ["T2JAX_TEST_PROGRAMS"] = programs.name  # which workers inherit
+    jax.config.update("jax_compilation_cache_dir", os.environ["T2JAX_TEST_PROGRAMS"])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    # Another worker may still be writing what is read here: then it is compiled here, too.
+    config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry:UserWarning")
 
 
 @pytest.fixture
