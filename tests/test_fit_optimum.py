@@ -14,8 +14,6 @@ from t2jax.fitting import fit
 from t2jax.fitting._estimators import Huber, LeastAbsoluteDeviations, LeastSquares
 
 BY_NAME = dict(zip(ESTIMATORS, (Huber(1e-3), LeastAbsoluteDeviations(), LeastSquares()), strict=True))
-NEAR = {"Huber": 1e-9, "LeastSquares": 1e-9, "LeastAbsoluteDeviations": 1e-5}
-"""Absolute deviations have optima side by side whose objectives differ by less than a hundred-thousandth."""
 SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 
 TWELVE = """57234240,4194304000,3.6623
@@ -49,7 +47,8 @@ def stored():
 
 def check(every, stored, case, estimator):
     found = fit(t2.Chinchilla, columns(thinned(every[case.table], case)), estimator=BY_NAME[estimator])
-    assert found.objective <= stored[case][estimator] * (1 + NEAR[estimator]), (case, estimator, str(found))
+    assert found.objective <= stored[case][estimator] * (1 + 1e-9), (case, estimator, str(found))
+    assert found.status != "not converged", (case, estimator, str(found))
 
 
 def test_twelve_runs_whose_least_squares_lead_to_no_irreducible_loss():
@@ -87,8 +86,7 @@ def test_stored_objectives_are_scipys(every, stored):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("estimator", [Huber(1e-3), LeastSquares()], ids=str)
-def test_random_tables_never_above_scipy(every, estimator):
+def test_random_tables_never_above_scipy(every):
     """Rows drawn anew, and 120 of SciPy's starts."""
     rng = np.random.default_rng(SCALE)
     names = list(every)
@@ -96,9 +94,10 @@ def test_random_tables_never_above_scipy(every, estimator):
         name = names[rng.integers(len(names))]
         case = Case(name, min(len(every[name]), int(rng.choice([8, 12, 20, 30]))), int(rng.integers(1 << 30)))
         rows = thinned(every[name], case)
-        best = best_of_scipy(rows, rng, 120)[type(estimator).__name__]
-        found = fit(t2.Chinchilla, columns(rows), estimator=estimator)
-        assert found.objective <= best * (1 + 1e-9) + 1e-18, (case, str(found))
+        best = best_of_scipy(rows, rng, 120)
+        for estimator in ESTIMATORS:
+            found = fit(t2.Chinchilla, columns(rows), estimator=BY_NAME[estimator])
+            assert found.objective <= best[estimator] * (1 + 1e-9) + 1e-18, (case, estimator, str(found))
 
 
 @pytest.mark.slow

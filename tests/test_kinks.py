@@ -131,11 +131,6 @@ def test_caps_that_hardly_bind_or_hardly_do_not(route, dtype):
         d, free = jax.tree.map(lambda a: a[kept], (d, free))
     d = capped(d, free, rng)
     found = batched(d, dtype)
-    if route == "accuracy" and dtype == np.float32:
-        # Two in a hundred do not converge, and say so. What is solved must be right.
-        kept = np.flatnonzero(problems.solved(found))
-        assert len(kept) > 0.97 * size
-        d, found, free = jax.tree.map(lambda a: a[kept], (d, found, free))
     assert problems.solved(found).all()
     n, t, k = (np.asarray(a, float) for a in jax.tree.leaves(found.allocation))
     holds(np.log1p(problems.violation(d, n, t, k, share_prompt=share_prompt)), dtype)

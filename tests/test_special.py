@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from t2jax._numerics.special import expm1, expm1_over, log_failure, log_failure_per_a, log_odds_of_pass
+from t2jax.tasks import BetaPassRate
 
 PAIRS = [(i, j) for i in range(3) for j in range(3)]  # second derivatives in (a, b, k)
 BOTH = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -144,6 +145,59 @@ def test_far_outside_the_range_nothing_is_nan(dtype):
     z = _repeated(z, dtype)
     assert np.all(np.isfinite(log_failure(*z.T)))
     assert np.all(np.isfinite(GRADIENTS(z)))
+
+
+@BOTH
+def test_shapes_of_nearly_nothing_have_the_values_of_their_limits(dtype):
+    """a and b down to the smallest numbers: log(b/(a + b)) of problems that are all right or all wrong, and so on.
+
+    Below the smallest normal number they count as that number.
+    """
+    tiny = float(np.finfo(dtype).tiny)
+    small = [tiny / 100, tiny, *(tiny ** np.array([0.97, 0.8, 0.74, 0.5, 0.25]))]
+    shapes = itertools.product([*small, 0.5, 1.0, 3.0, 1e3, 1e8], [*small, 0.5, 3.0, 1e5, 1e12], [1.0, 7.0, 1e6, 1e15])
+    points = np.array(list(shapes)).astype(dtype)
+    a, b, k = jnp.asarray(points.T)
+
+    def of_beta(a, b, k):
+        return BetaPassRate(a, b).log_failure(k)
+
+    value, slopes = jax.jit(jax.vmap(jax.value_and_grad(of_beta, (0, 1, 2))))(a, b, k)
+    samples = BetaPassRate(a, b).expected_samples(k)
+    assert all(np.all(np.isfinite(one)) for one in slopes)
+    with mp.workdps(700 if dtype == np.float64 else 120):
+        failures, means = [], []
+        for x, y, z in points.tolist():
+            p, q, n = (mp.mpf(max(one, tiny)) for one in (x, y, z))
+            failures.append(mp.loggamma(q + n) + mp.loggamma(p + q) - mp.loggamma(q) - mp.loggamma(p + q + n))
+            if p == 1:
+                means.append(1 + q * (mp.digamma(q + n) - mp.digamma(q + 1)))
+            else:
+                rest = mp.loggamma(q + n) + mp.loggamma(p + q) - mp.loggamma(p - 1 + q + n) - mp.loggamma(q + 1)
+                means.append(1 + q * (1 - mp.exp(rest)) / (p - 1))
+        seen = np.array([abs(one) > 2 * tiny for one in failures])
+        assert np.mean(seen) > 0.9
+        exact = np.array(failures, dtype=object)[seen]
+        assert _worst(np.asarray(value)[seen], exact) < (1e-13 if dtype == np.float64 else 2e-6)
+        assert _worst(samples, means) < (1e-12 if dtype == np.float64 else 2e-5)
+
+
+def test_odds_have_float64s_curvature_in_float32():
+    """Of pass@k down to 1e-19, along logarithms of a, b and k: neither its square nor k/b³ is a number there."""
+    rng = np.random.default_rng(5)
+    logs = rng.uniform([-20, -20, 0], [25, 30, 25], (4000, 3)).astype(np.float32)
+
+    def odds(z):
+        return log_odds_of_pass(log_failure(*jnp.exp(z)))
+
+    derivatives = jax.jit(jax.vmap(lambda z: (odds(z), jax.grad(odds)(z), jax.jacfwd(jax.grad(odds))(z))))
+    value, slopes, curvatures = (np.asarray(one, float) for one in derivatives(jnp.asarray(logs)))
+    exact = [np.asarray(one) for one in derivatives(jnp.asarray(logs, float))]
+    np.testing.assert_allclose(value, exact[0], rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(slopes, exact[1], rtol=2e-5, atol=2e-5)
+    # A curvature is a difference of terms of the slopes' size.
+    sizes = 1.0 + np.max(np.abs(exact[1]), axis=1)[:, None, None]
+    assert np.max(np.abs(curvatures - exact[2]) / sizes) < 2e-5
 
 
 def test_arguments_broadcast_and_python_numbers_take_the_arrays_precision():

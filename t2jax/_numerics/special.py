@@ -30,6 +30,7 @@ __all__ = [
     "log_failure_per_a",
     "log_failure_terms",
     "log_odds_of_pass",
+    "normal",
 ]
 
 # lgamma(x) = (x - 1/2) log x - x + log(2 pi)/2 + u * sum_n _LGAMMA[n] w^n   with u = 1/x, w = u^2
@@ -89,12 +90,32 @@ def expm1_over(y: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(small, series, expm1(far) / far)
 
 
+@jax.custom_jvp
 def log_odds_of_pass(log_fail: Float[Array, "..."]) -> Float[Array, "..."]:
     """Log odds of pass@k, `log(pass / (1 - pass))`, from `l`, a log failure < 0 of any shape. It never saturates.
 
     `log(1 - exp(l)) - l`: tends to log(-l) as pass -> 0 and to -l as pass -> 1, with finite derivatives at both ends.
     """
     return jnp.log(-jnp.expm1(log_fail)) - log_fail
+
+
+@log_odds_of_pass.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (log_fail,), (moved,) = primals, tangents
+    return log_odds_of_pass(log_fail), -moved * _one_over_pass(log_fail)
+
+
+@jax.custom_jvp
+def _one_over_pass(log_fail: Array) -> Array:
+    return -1.0 / jnp.expm1(log_fail)
+
+
+@_one_over_pass.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # Never the square of 1/pass: where pass@k is 1e-20 float32 has no number for it.
+    (log_fail,), (moved,) = primals, tangents
+    inverse = _one_over_pass(log_fail)
+    return inverse, inverse * (inverse * moved) * jnp.exp(log_fail)
 
 
 def log_failure_terms(a: Any, b: Any, k: Any, *, per_a: bool = False, xp: Any = jnp) -> Any:
@@ -109,6 +130,7 @@ def log_failure_terms(a: Any, b: Any, k: Any, *, per_a: bool = False, xp: Any = 
         x = b + float(j)
         r = k / (x * (x + both))
         p = p + r + (a * p) * r
+    p = xp.minimum(p, 0.5 * float(xp.finfo(b.dtype).max) / xp.maximum(abs(a), 1.0))  # by then the leading part is all
     at = _Steps(b + float(moves), a, k)
     leading = times_a(xp.log1p(k * at.u1)) + k * log1p_a(at.u2) - (at.x - 0.5) * log1p_a(k * at.u0 * at.u3)
     value, k_step, a_step, mixed = _mixed_series(at, _LGAMMA[:terms])
@@ -150,16 +172,28 @@ def _mixed_series(at: _Steps, coefficients: tuple[float, ...], factor: bool = Fa
     return value0, k_step, a_step, mixed
 
 
+def normal(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """x > 0 of any shape, at least the smallest normal number of its dtype: compiled code takes what is less for 0."""
+    return jnp.maximum(x, jnp.finfo(x.dtype).tiny)
+
+
 @jax.custom_jvp
 @jax.jit
 def _log_failure(a: Array, b: Array, k: Array) -> Array:
-    return log_failure_terms(a, b, k)
+    """By the terms where these have numbers. Below, the log failure is proportional to a where a << b, and depends on b
+    as that of a pass rate of 0 or 1 does, by -log(1 + a/b)."""
+    b = normal(b)
+    kept_b = jnp.maximum(b, float(jnp.finfo(b.dtype).tiny) ** 0.25)
+    kept_a = jnp.maximum(a, jnp.minimum(kept_b, 1.0) * float(jnp.finfo(b.dtype).eps / 1024))
+    one = jnp.minimum(a, 1.0)  # beyond, a/b is all of 1 + a/b
+    return a / kept_a * log_failure_terms(kept_a, kept_b, k) - (jnp.log1p(one / b) - jnp.log1p(one / kept_b))
 
 
 @_log_failure.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
     da, db, dk = tangents
-    of_a, of_b, of_k = once(_slopes(*primals))
+    a, b, k = primals
+    of_a, of_b, of_k = once(_slopes(normal(a), normal(b), k))
     return _log_failure(*primals), da * of_a + db * of_b + dk * of_k
 
 
@@ -173,14 +207,16 @@ def _slopes(a: Array, b: Array, k: Array) -> tuple[Array, Array, Array]:
 
 @_slopes.defjvp
 def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> Any:
-    # All second derivatives, once, so that any number of directions costs a few products each.
+    # All second derivatives, once, so that any number of directions costs a few products each. Along logarithms: the
+    # one in b twice is near k/b^3, for which float32 has no number where b is large.
     (a, b, k), (da, db, dk) = primals, tangents
-    one = (jnp.ones_like(b),)
-    of_b, bb = jax.jvp(lambda b: _mixed_digamma(a, b, k), (b,), one)
-    step_a, ab = jax.jvp(lambda y: _digamma_step(y, k), (a + b,), one)
-    step_k, bk = jax.jvp(lambda y: _digamma_step(y, a), (b + k,), one)
+    y, z = a + b, b + k
+    of_b, bb = jax.jvp(lambda b: _mixed_digamma(a, b, k), (b,), (b,))
+    step_a, ab = jax.jvp(lambda y: _digamma_step(y, k), (y,), (y,))
+    step_k, bk = jax.jvp(lambda z: _digamma_step(z, a), (z,), (z,))
     of_a, of_k, of_b, bb, ab, bk, ak = once((-step_a, -step_k, of_b, bb, -ab, -bk, -_trigamma(a + b + k)))
-    moved = (ab * (da + db) + ak * dk, bb * db + ab * da + bk * dk, bk * (db + dk) + ak * da)
+    along_b, along_y, along_z = db / b, (da + db) / y, (db + dk) / z
+    moved = (ab * along_y + ak * dk, bb * along_b + (ab / y) * da + (bk / z) * dk, bk * along_z + ak * da)
     return (of_a, of_b, of_k), moved
 
 
@@ -191,10 +227,10 @@ def _mixed_digamma(a: Array, b: Array, k: Array) -> Array:
     moved, both = 0.0, a + k
     for j in range(moves):
         x = b + float(j)
-        moved = moved + (k / (x * (x + both))) * ((x + x + both) / ((x + a) * (x + k)))
+        moved = moved + (1.0 / x) * ((k * (1.0 / (x + both))) * (a * (1.0 / (x + a) + 1.0 / (x + k))))
     at = _Steps(b + float(moves), a, k)
     tail = _mixed_series(at, _DIGAMMA[:terms], factor=True)[-1]
-    return a * (moved + 0.5 * at.mixed + tail) + jnp.log1p(a * k * at.u0 * at.u3)
+    return moved + a * (0.5 * at.mixed + tail) + jnp.log1p(a * k * at.u0 * at.u3)
 
 
 @jax.jit
@@ -204,7 +240,7 @@ def _digamma_step(y: Array, t: Array) -> Array:
     moved = 0.0
     for j in range(moves):
         x = y + float(j)
-        moved = moved + 1.0 / (x * (x + t))
+        moved = moved + (1.0 / x) * (1.0 / (x + t))
     u0, u1 = 1.0 / (y + float(moves)), 1.0 / (y + float(moves) + t)
     w0, w1, step_w = u0 * u0, u1 * u1, u0 * u1 * (u0 + u1)
     value, step = _DIGAMMA[terms - 1], 0.0

@@ -111,15 +111,13 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         )
         first = _starts(template, family, table, coordinates, settings.starts, settings.seed)
         found = search(problem, first, heavy, width, progress)
-        problem, found, zeros = at_zero(problem, found, heavy, width, table)
-        optimal = False
-        if isinstance(chosen, LeastAbsoluteDeviations):
+        absolute, optimal = isinstance(chosen, LeastAbsoluteDeviations), False
+        if absolute:
             found, optimal = onto_rows(problem, found, heavy, width)
-            problem, found, more = at_zero(problem, found, heavy, width, table)
-            if more:  # the best vertex was found at next to nothing
-                zeros = (*zeros, *more)
-                found, optimal = onto_rows(problem, found, heavy, width)
-        linear = linearised(problem, found.z, heavy, CLOSEST if isinstance(chosen, LeastAbsoluteDeviations) else width)
+        problem, found, zeros = at_zero(problem, found, heavy, width, table)
+        if absolute and zeros:
+            found, optimal = onto_rows(problem, found, heavy, width, shaken=False)
+        linear = linearised(problem, found.z, heavy, CLOSEST if absolute else width)
         labels = table.labels.get("groups")
         covariance, loose = covariance_of(
             linear,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax._io import validate
-from t2jax._numerics.special import expm1, expm1_over, log_failure, log_failure_per_a, log_failure_terms
+from t2jax._numerics.special import expm1, expm1_over, log_failure, log_failure_per_a, log_failure_terms, normal
 
 __all__ = ["BetaPassRate", "pass_at_k"]
 
@@ -96,7 +96,7 @@ class BetaPassRate(eqx.Module):
 
         k: samples per query, real, ≥ 1, any shape that broadcasts against a and b. Raises ValueError for k < 1.
         """
-        return log_failure(self.a, self.b, self.checked_samples(k))
+        return log_failure(normal(self.a), self.b, self.checked_samples(k))
 
     def pass_at_k(self, k: Any) -> Float[Array, "..."]:
         """Probability that at least one of k samples is right, `1 − B(a, b + k) / B(a, b)`, in (0, 1).
@@ -117,9 +117,15 @@ class BetaPassRate(eqx.Module):
         induction. The first sample stands apart so that the rest has no pole where a + b = 1.
         """
         a, b, k = jnp.broadcast_arrays(self.a, self.b, self.checked_samples(k))
+        a, b = normal(a), normal(b)
         per_a = log_failure_per_a(a - 1.0, b + 1.0, k - 1.0, both=a + b)
-        # (1 - exp(y)) / (a - 1) with y = (a - 1) per_a: the quotient is removed, not taken.
-        return 1.0 - b * per_a * expm1_over((a - 1.0) * per_a)
+        # (1 - exp(y)) / (a - 1) with y = (a - 1) per_a: the quotient is removed, not taken, or b goes into the
+        # exponential, where that has no number without it.
+        y = (a - 1.0) * per_a
+        large = y > 8.0
+        usual = b * per_a * expm1_over(jnp.where(large, 0.0, y))
+        beyond = (jnp.exp(jnp.where(large, y, 0.0) + jnp.log(b)) - b) / jnp.where(large, a - 1.0, 1.0)
+        return 1.0 - jnp.where(large, beyond, usual)
 
     def checked_samples(self, k: Any) -> Float[Array, "..."]:
         """k as an array, in the precision of a unless it has its own. Raises ValueError for k < 1."""

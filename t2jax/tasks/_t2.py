@@ -142,10 +142,12 @@ def _log_beta(log_loss: Array, theta: Array) -> tuple[Array, Array]:
 def _log_odds(log_loss: Array, log_samples: Array, theta: Array) -> Array:
     """Of pass@k, from log L, log k and θ0 … θ4; elementwise, where θ has one more axis, its last."""
     log_a, log_b = once(_log_beta(log_loss, theta))
-    # Far from any real task a underflows. There pass@k is proportional to a: what e^log_a cannot hold comes after.
-    kept = jnp.maximum(log_a, jnp.log(jnp.finfo(log_a.dtype).tiny) * 0.3)
-    odds = log_odds_of_pass(log_failure(jnp.exp(kept), jnp.exp(log_b), jnp.exp(log_samples)))
-    return odds + (log_a - kept)
+    # Far from any real task a or b underflows. There pass@k is proportional to a, and failure to b: what e^log cannot
+    # hold comes after.
+    least = 0.25 * jnp.log(jnp.finfo(log_a.dtype).tiny)
+    kept_a, kept_b = jnp.maximum(log_a, least), jnp.maximum(log_b, least)
+    odds = log_odds_of_pass(log_failure(jnp.exp(kept_a), jnp.exp(kept_b), jnp.exp(log_samples)))
+    return odds + (log_a - kept_a) - (log_b - kept_b)
 
 
 def _loss_law(name: str, law: Any) -> Any:
