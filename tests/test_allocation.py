@@ -14,7 +14,7 @@ import pytest
 
 import t2jax as t2
 from t2jax._xla.logs import log_sum
-from t2jax.quantities._allocation import Curvature, Scale
+from t2jax.quantities import Curvature, Scale
 
 LAW = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)
 TRAIN, SERVE = t2.TrainingFLOPs(), t2.InferenceFLOPs(1e6, 100.0, 50.0)
@@ -240,7 +240,7 @@ LIMITS = [
         ValueError,
         "the limit of TrainingFLOPs must be positive and finite, got [ 1.e+20, -1.e+00] (shape (2,))",
     ),
-    (LAW, TypeError, "a constraint compares a quantity with a number, not TrainingFLOPs with Chinchilla"),
+    (ACCURACY, TypeError, "a constraint compares a quantity with a number, not TrainingFLOPs with T2Accuracy"),
 ]
 
 
@@ -321,8 +321,11 @@ def test_arithmetic_with_what_is_no_number(other):
 
 
 def test_what_quantities_cannot_do():
-    for make in (lambda: TRAIN - 1, lambda: -TRAIN, lambda: 2 / TRAIN, lambda: TRAIN**2):
+    for make in (lambda: TRAIN - 1, lambda: -TRAIN, lambda: TRAIN ** np.array([1.0, 2.0]), lambda: TRAIN % 2):
         with pytest.raises(TypeError, match="TrainingFLOPs"):
+            make()
+    for make in (lambda: 2 / LAW, lambda: LAW**2, lambda: TRAIN / LAW, lambda: LAW**True):
+        with pytest.raises(TypeError, match="Chinchilla"):
             make()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.quantities._allocation import Curvature
+from t2jax.quantities import Curvature
 
 LAWS = {
     "Chinchilla": t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658),

@@ -7,8 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 import t2jax as t2
-from t2jax.optimize._minimize import Layout
-from t2jax.optimize._problem import Problem
+from t2jax.optimize._problem import Layout, Problem
 from t2jax.optimize.methods._separable import separable
 
 LAW = t2.published("besiroglu2024")
@@ -128,7 +127,7 @@ def test_a_shared_law_is_one_equation_and_others_are_not():
 
     def form(tasks):
         return separable(
-            Problem(tasks.quality, (TRAIN + tasks.inference <= 1e24,), (("samples", 1.0),), layout, False, None)
+            Problem(tasks.quality, (TRAIN + tasks.inference <= 1e24,), (("samples", 1.0),), layout, False, ())
         )
 
     found = form(portfolio())

@@ -21,7 +21,7 @@ TASK = t2.T2Loss(LAW, 1.0, 0.3)
 
 def problem(objective, constraints, **changed):
     layout = Layout.of(t2.Allocation(1.0, 1.0, 1.0))
-    known = {"implied": (("samples", 1.0),), "layout": layout, "maximise": False, "whole": None}
+    known = {"implied": (("samples", 1.0),), "layout": layout, "maximise": False, "whole": ()}
     return Problem(objective, tuple(constraints), **(known | changed))
 
 
@@ -66,7 +66,7 @@ def test_left_to_the_general_method(name):
 
 
 def test_left_to_the_general_method_where_more_is_asked():
-    assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], whole=2)) is None
+    assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], whole=(2,))) is None
     assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], maximise=True)) is None
 
 

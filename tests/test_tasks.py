@@ -11,7 +11,7 @@ import pytest
 from scipy.special import betaln, expit
 
 import t2jax as t2
-from t2jax.quantities._allocation import Curvature, Scale
+from t2jax.quantities import Curvature, Scale
 
 BESIROGLU = (1.8172, 482.01, 2085.43, 0.3478, 0.3658)
 LAW = t2.Chinchilla(*BESIROGLU)

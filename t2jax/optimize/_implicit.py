@@ -18,6 +18,7 @@ from t2jax._xla.pieces import any_lane, in_pieces
 from t2jax.optimize._optimum import Optimum, tolerance
 from t2jax.optimize._problem import FAR, Problem
 from t2jax.optimize._starts import further, slide, spread
+from t2jax.optimize._whole import best_of, solve_whole
 from t2jax.optimize.methods._interior import Point, nothing, solve
 from t2jax.optimize.methods._kkt import linearised_kkt
 from t2jax.optimize.methods._separable import separable, solve_separable
@@ -106,8 +107,8 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
     start = [jnp.clip(a, low, jnp.maximum(low, high)) for a, low, high in zip(start, lower, upper, strict=True)]
     free = [high - low > tiny for low, high in zip(lower, upper, strict=True)]
     box = Box(tuple(lower), tuple(upper), tuple(free))
-    if problem.whole is not None:
-        box, point = _solve_whole(problem, functions, box, tuple(start), tiny, reach)
+    if problem.whole:
+        box, point = solve_whole(problem, functions, box, tuple(start), tiny, reach)
     elif problem.curvature is Curvature.CONVEX:
         point = reach(functions, box, slide(functions, box, tuple(start), room=0.5))
     else:
@@ -124,8 +125,8 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
 
     matters = point.matters
     pinned = [~f & r for f, r in zip(box.free, matters, strict=True)]
-    if problem.whole is not None:
-        pinned[problem.whole] = jnp.zeros_like(pinned[0])  # held at its whole number, not at a bound
+    for i in problem.whole:
+        pinned[i] = jnp.zeros_like(pinned[0])  # held at its whole number, not at a bound
     at_upper = [a | (p & (s < 0)) for a, p, s in zip(point.at_upper, pinned, point.slopes, strict=True)]
     at_lower = [a | (p & ~(s < 0)) for a, p, s in zip(point.at_lower, pinned, point.slopes, strict=True)]
     inside = [f & r & ~a & ~b for f, r, a, b in zip(box.free, matters, at_lower, at_upper, strict=True)]
@@ -152,50 +153,6 @@ def _search(derivatives_of: Any, problem: Problem, start: Vector) -> Optimum:
     )
 
 
-def _solve_whole(
-    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
-) -> tuple[Box, Point]:
-    """The best point where one scalar is a whole number: those next to the real optimum, and the least allowed.
-
-    For a convex problem the best value is convex in that number, so a neighbour of the real optimum is the best. Two
-    rounds of the same search, the second with the scalar held at each candidate; other variables are optimal for each.
-    """
-    k = problem.whole
-    assert k is not None
-    convex = problem.curvature is Curvature.CONVEX
-    starts = [a[None] for a in start] if convex else spread(functions, box, start, problem.curvature)
-    # As many lanes in both rounds: the real problem from every start, then the candidates.
-    width = max(5, starts[0].shape[0])
-    lanes = [jnp.concatenate([a, jnp.broadcast_to(a[:1], (width - a.shape[0],))]) for a in starts]
-    least = jnp.ceil(jnp.exp(box.lower[k]) * (1 - tiny))
-    most = jnp.floor(jnp.exp(box.upper[k]) * (1 + tiny))
-
-    def boxed(low: Scalar, high: Scalar) -> Box:
-        replace = lambda values, new: tuple(new if i == k else a for i, a in enumerate(values))  # noqa: E731
-        return Box(
-            replace(box.lower, low), replace(box.upper, high), replace(box.free, box.free[k] & (high - low > tiny))
-        )
-
-    def one(x: Vector, low: Scalar, high: Scalar) -> Point:
-        within = boxed(low, high)
-        x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
-        return reach(functions, within, slide(functions, within, x, room=0.5))
-
-    def search(carry: Any, _: Any) -> Any:
-        xs, low, high = carry
-        best = _best(jax.lax.map(lambda lane: one(*lane), (xs, low, high)))
-        below = jnp.floor(jnp.exp(best.x[k]) * (1 + tiny))
-        candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, *[least] * (width - 4)])
-        logs = jnp.log(jnp.clip(candidates, least, jnp.maximum(least, most)))
-        return (tuple(jnp.broadcast_to(a, (width,)) for a in best.x), logs, logs), best
-
-    first = (tuple(lanes), jnp.broadcast_to(box.lower[k], (width,)), jnp.broadcast_to(box.upper[k], (width,)))
-    _, bests = jax.lax.scan(search, first, None, length=2)
-    point = jax.tree.map(lambda a: a[1], bests)
-    held = boxed(jnp.where(least <= most, point.x[k], FAR), jnp.where(least <= most, point.x[k], -FAR))
-    return held, point
-
-
 def _in_turn(
     solve: Any, functions: Any, box: Box, first: Vector, others: Any, worst: Point, first_will_do: bool
 ) -> Point:
@@ -210,7 +167,7 @@ def _in_turn(
     def look(state: Any) -> Any:
         tried, start, starts, best, open_ = state
         found = solve(start)
-        better = _best(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
+        better = best_of(jax.tree.map(lambda a, b: jnp.stack([a, b]), best, found))
         best = jax.tree.map(lambda a, b: jnp.where(open_, a, b), better, best)
         seen, point = further(functions, box, best.x, best.value, best.violation)
         limit = tolerance(best.value.dtype)
@@ -225,16 +182,6 @@ def _in_turn(
 
     open_ = first[0] == first[0]
     return jax.lax.while_loop(looking, look, (0, tuple(first), starts, worst, open_))[3]
-
-
-def _best(points: Point) -> Point:
-    """Of several solutions the feasible one of least value; if none is feasible, the least violated one."""
-    limit = tolerance(points.value.dtype)
-    feasible = points.violation <= limit
-    value = jnp.where(feasible & (points.residual <= 1e3 * limit), points.value, points.value + 1.0)
-    cost = jnp.where(feasible, jnp.arctan(value), 10.0 + points.violation)
-    pick = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
-    return jax.tree.map(lambda a: a[pick], points)
 
 
 def _escapes(functions: Any, box: Box, point: Point) -> tuple[list[Scalar], Scalar]:

@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2jax._io import validate
 from t2jax._numerics.dense import Vector, largest, second_order, second_order_by_differences
 from t2jax._xla.fusion import IN_A_HURRY, once
 from t2jax._xla.pieces import in_cache
+from t2jax.optimize._decision import decision_for, whole_numbers
 from t2jax.optimize._implicit import find
 from t2jax.optimize._optimum import Optimum, tolerance
-from t2jax.optimize._problem import FAR, Bound, Layout, Problem
+from t2jax.optimize._problem import FAR, Bound, Problem
 from t2jax.optimize._solution import NoSolutionError, Solution, Status
-from t2jax.quantities import Allocation, Constraint, Custom, Quantity, Scale, is_array, is_traced
+from t2jax.quantities import Constraint, Custom, Quantity, Scale, Variable, is_array, is_traced
 
 __all__ = ["maximize", "minimize"]
 
@@ -27,6 +27,7 @@ def minimize(
     subject_to: Sequence[Constraint] | Constraint,
     *,
     start: Any = None,
+    integer: Any = (),
     integer_samples: bool = False,
     throw: bool = True,
 ) -> Solution:
@@ -38,11 +39,15 @@ def minimize(
     ```
 
     quantity: what to minimise, for example a loss law, `T2Loss`, or a cost. subject_to: constraints, each a quantity
-    `<=` or `>=` a number; any mix of budgets, bounds on `params`, `tokens`, `samples`, and targets. k ≥ 1 is implied.
-    start: where to begin; also what kind of decision it is, if not an `Allocation`: any module of positive numbers.
-    Needed only to look for a particular one of several local optima, or to decide on other variables.
-    integer_samples: return the best whole k, with N and D optimal for it. A bound on k that allows no further whole
-        number has the price it would have if k were real.
+    `<=`, `>=` or `==` a number or another quantity; any mix of budgets, bounds on `params`, `tokens`, `samples` or
+    another `Variable`, ratios of them, and targets. What a variable is declared to be at least, as k ≥ 1, is implied.
+    start: where to begin; also what kind of decision it is, if not an `Allocation` of N, D, k and whatever variables
+        the quantities depend on: any module of positive numbers. Needed only to look for a particular one of several
+        local optima, or to decide on something else.
+    integer: variables that are to be whole numbers, beside those that are declared so, with the others optimal for
+        them: `integer=[t2.samples]`. For a convex problem the best ones of all. A bound on one that allows no further
+        whole number has the price it would have if it were real.
+    integer_samples: the same as integer=[t2.samples].
     throw: raise `NoSolutionError` where a single problem has none. Under `vmap` or `jit` nothing is raised: see status.
 
     Returns a `Solution`. Problems of power laws under FLOP budgets are convex in logarithms and the optimum is global;
@@ -51,7 +56,7 @@ def minimize(
     implicit function theorem, for every coefficient and limit.
     Raises TypeError or ValueError for what is not a quantity or a constraint; `NoSolutionError` as above.
     """
-    return _solve(quantity, subject_to, start, integer_samples, throw, maximise=False)
+    return _solve(quantity, subject_to, start, integer, integer_samples, throw, maximise=False)
 
 
 def maximize(
@@ -59,14 +64,17 @@ def maximize(
     subject_to: Sequence[Constraint] | Constraint,
     *,
     start: Any = None,
+    integer: Any = (),
     integer_samples: bool = False,
     throw: bool = True,
 ) -> Solution:
     """The allocation of greatest `quantity`, for example `T2Accuracy`, under the constraints. As `minimize` else."""
-    return _solve(quantity, subject_to, start, integer_samples, throw, maximise=True)
+    return _solve(quantity, subject_to, start, integer, integer_samples, throw, maximise=True)
 
 
-def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: bool, *, maximise: bool) -> Solution:
+def _solve(
+    quantity: Any, subject_to: Any, start: Any, integer: Any, integer_samples: bool, throw: bool, *, maximise: bool
+) -> Solution:
     verb = "maximize" if maximise else "minimize"
     if not isinstance(quantity, Quantity):
         raise TypeError(f"{verb} takes a quantity first (wrap a function with t2jax.quantity), got {quantity!r}")
@@ -83,23 +91,14 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
                 f"the limit of {constraint.quantity.label} has shape {constraint.limit.shape}, not one number: "
                 "for a batch of limits use jax.vmap over minimize"
             )
-    if start is None:
-        layout, log_start, implied = _usual_start()
-    else:
-        if not isinstance(start, eqx.Module):
-            raise TypeError(f"start must be an Allocation or another module of positive numbers, got {start!r}")
-        start = jax.tree.map(lambda leaf: validate.positive("start", leaf), start)
-        layout, implied = Layout.of(start), _implied(start)
-        log_start = tuple(jnp.log(a) for a in layout.flat(start))
-    whole = layout.index("samples") if integer else None
-    if integer and whole is None:
-        raise TypeError(f"integer_samples needs a decision with one number of samples, got {type(start).__name__}")
-
-    problem = Problem(quantity, constraints, implied, layout, maximise, whole)
-    report = _run(problem, log_start)
+    quantities = (quantity, *(constraint.quantity for constraint in constraints))
+    decision = decision_for(quantities, start)
+    asked_for = (integer,) if isinstance(integer, Variable | str) else tuple(integer)
+    whole = whole_numbers(decision, asked_for, integer_samples, _kind(start))
+    problem = Problem(quantity, constraints, decision.implied, decision.layout, maximise, whole)
+    report = _run(problem, decision.log_start)
     solved = report.pop("solved")
     known = not _traced((solved, quantity, constraints)) and not solved.ndim and bool(solved)
-    quantities = (quantity, *(constraint.quantity for constraint in constraints))
     solution = Solution(
         **report,
         limits=tuple(c.limit for c in constraints),
@@ -115,17 +114,8 @@ def _solve(quantity: Any, subject_to: Any, start: Any, integer: bool, throw: boo
     return solution
 
 
-@functools.cache
-def _usual_start() -> tuple[Layout, tuple[np.float32, ...], tuple[tuple[str, float], ...]]:
-    """Where the search for an `Allocation` begins unless said otherwise. NumPy, as it outlives any trace."""
-    decision = {"params": 1e9, "tokens": 2e10, "samples": 16.0}
-    with jax.ensure_compile_time_eval():
-        layout = Layout.of(Allocation(**decision))
-    return layout, tuple(np.float32(np.log(a)) for a in decision.values()), _implied(Allocation)
-
-
-def _implied(decision: Any) -> tuple[tuple[str, float], ...]:
-    return tuple(decision.lower_bounds().items()) if hasattr(decision, "lower_bounds") else ()
+def _kind(start: Any) -> str:
+    return "Allocation" if start is None else type(start).__name__
 
 
 def _run(problem: Problem, log_start: Vector) -> dict[str, Any]:
@@ -206,7 +196,7 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
             i, side = kind.index, 2 * kind.index + kind.upper
             bound = (upper if kind.upper else lower)[i]
             at_bound = (found.at_upper if kind.upper else found.at_lower)[i]
-            if i == problem.whole:
+            if i in problem.whole:
                 # Held at a whole number, which is the last that this bound allows: priced as if k were real.
                 next_one = jnp.exp(x[i]) + (1.0 if kind.upper else -1.0)
                 beyond = next_one > jnp.exp(bound) if kind.upper else next_one < jnp.exp(bound)
@@ -254,10 +244,11 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
     used = problem.layout.tree([a > 0 for a in found.relevant])
     floor = problem.layout.tree([jnp.where(low > -FAR, jnp.exp(low), 0.0) for low in lower])
     allocation = jax.tree.map(lambda log, u, low: shown(jnp.where(u, jnp.exp(log), low)), logs, used, floor)
-    if problem.whole is not None:
+    if problem.whole:
         # e^(log 3) is 3 to rounding only.
         flat = problem.layout.flat(allocation)
-        flat[problem.whole] = jax.lax.stop_gradient(jnp.round(flat[problem.whole]))
+        for i in problem.whole:
+            flat[i] = jax.lax.stop_gradient(jnp.round(flat[i]))
         allocation = problem.layout.tree(flat)
     return {
         "allocation": allocation,

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector
-from t2jax.quantities import Constraint, Coordinate, Curvature, Quantity, Scaled
+from t2jax.quantities import Constraint, Curvature, Quantity, Scaled, Variable
 
 FAR = 85.0
 """Logarithms beyond ±FAR are out of float32's range, and of this world's."""
@@ -80,7 +80,7 @@ class Problem(eqx.Module):
     implied: tuple[tuple[str, float], ...] = eqx.field(static=True)
     layout: Layout
     maximise: bool = eqx.field(static=True)
-    whole: int | None = eqx.field(static=True)  # the scalar that must be a whole number, if any
+    whole: tuple[int, ...] = eqx.field(static=True)  # the scalars that must be whole numbers
 
     def sorted(self) -> tuple[list[Bound | int], list[Constraint]]:
         """For each constraint the bound it is, or its place among the general ones; and those."""
@@ -99,7 +99,7 @@ class Problem(eqx.Module):
         quantity, log_limit = constraint.quantity, jnp.log(constraint.limit)
         if isinstance(quantity, Scaled):
             quantity, log_limit = quantity.quantity, log_limit - jnp.log(quantity.factor)
-        if not isinstance(quantity, Coordinate):
+        if not isinstance(quantity, Variable):
             return None
         index = self.layout.index(quantity.name)
         return None if index is None else Bound(index, constraint.upper, log_limit)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import human
-from t2jax.quantities import Allocation, Provenance, Scale
+from t2jax.quantities import Allocation, Provenance, Scale, declaration, name_of
 
 __all__ = ["NoSolutionError", "Solution", "Status"]
 
@@ -47,7 +47,7 @@ class NoSolutionError(RuntimeError):
 class Solution(Displayed, eqx.Module):
     """The optimum of a problem, or of a batch of them (then every array has the batch's leading axes).
 
-    allocation: the decision, N, D, k. value: the objective there, in its own unit.
+    allocation: the decision, N, D, k and further variables. value: the objective there, in its own unit.
     shadow_prices: for each constraint, d value / d log limit: what the value gains if the limit grows by a factor e.
     slacks: for each constraint, log(limit / used) for `<=` and log(reached / limit) for `>=`; 0 where it binds.
     limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
@@ -81,29 +81,30 @@ class Solution(Displayed, eqx.Module):
 
     @property
     def extrapolations(self) -> tuple[str, ...]:
-        """One sentence for each of N, D, k outside the range that a law was fitted on. For a single solution."""
+        """One sentence for each variable outside the range that a law was fitted on. For a single solution."""
         if not isinstance(self.allocation, Allocation):
             return ()
-        a = self.allocation
+        each = {name: np.ravel(value) for name, value in self.allocation.variables.items()}
+        most = max(values.size for values in each.values())
         found = [
             sentence
             for source in self.provenances
-            for k in np.ravel(a.samples)
-            for sentence in source.outside(float(a.params), float(a.tokens), float(k))
+            for i in range(most)
+            for sentence in source.outside(**{name: float(values[i % values.size]) for name, values in each.items()})
         ]
         return tuple(dict.fromkeys(found))
 
     @property
     def in_fit_range(self) -> Bool[Array, "..."]:
-        """Are N, D and k inside the range that every law was fitted on? For batches, too."""
+        """Are all variables inside the range that every law was fitted on? For batches, too."""
         inside = jnp.ones(jnp.shape(self.value), bool)
         if not isinstance(self.allocation, Allocation):
             return inside
-        a = self.allocation
+        batch = jnp.ndim(self.value)
         for source in self.provenances:
-            per_task = a.samples.ndim - jnp.ndim(self.value)  # axes
-            n, d = (jnp.expand_dims(one, tuple(range(-per_task, 0))) for one in (a.params, a.tokens))
-            inside &= jnp.all(source.holds(n, d, a.samples), axis=tuple(range(-per_task, 0)))
+            for name, value in self.allocation.variables.items():
+                held = source.holds(**{name: value})
+                inside &= jnp.all(held, axis=tuple(range(batch, value.ndim)))  # of all tasks of a portfolio
         return inside
 
     @property
@@ -113,7 +114,7 @@ class Solution(Displayed, eqx.Module):
         if isinstance(self.value, jax.core.Tracer) or np.ndim(self.value) or bool(self.status != Status.unbounded):
             return said
         named = ", ".join(
-            jax.tree_util.keystr(path).lstrip(".") + (f"[{', '.join(map(str, at))}]" if at else "")
+            name_of(path) + (f"[{', '.join(map(str, at))}]" if at else "")
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.unlimited)
             for at in map(tuple, np.argwhere(np.asarray(leaf)))
         )
@@ -132,16 +133,16 @@ class Solution(Displayed, eqx.Module):
             return [f"{count:,} solutions of shape {shape} for {self.objective_label}: {solved:,} solved"]
         rows = [[self.objective_label, _number(self.value)]]
         if isinstance(self.allocation, Allocation):
-            a = self.allocation
-            each = [("samples", a.samples)]
-            if a.samples.ndim:
-                each = [(f"samples[{i}]", k) for i, k in enumerate(np.ravel(a.samples))]
-            named = [("params", a.params), ("tokens", a.tokens), *each, ("tokens per param", a.tokens_per_param)]
-            rows += [[name, _number(value)] for name, value in named]
+            for name, values in self.allocation.variables.items():
+                unit = declaration(name).unit
+                for i, value in enumerate(np.ravel(values)):
+                    shown = name if not values.ndim else f"{name}[{i}]"
+                    rows.append([shown, _number(value), *([unit] if unit else [])])
+            rows.append(["tokens per param", _number(self.allocation.tokens_per_param)])
         else:
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
                 rows.append([jax.tree_util.keystr(path).lstrip("."), np.array2string(np.asarray(leaf), precision=4)])
-        parts: list[str | Grid] = [f"{self._sense} of {self.objective_label}: {self.reason}", Grid(rows)]
+        parts: list[str | Grid] = [f"{self._sense} of {self.objective_label}: {self.reason}", Grid(rows, left=(0, 2))]
         if self.constraint_labels:
             header = ["constraint", "limit", "slack", "d value / d log limit"]
             table = [

@@ -5,22 +5,17 @@ from typing import TYPE_CHECKING
 from t2jax._io.lazy import attach
 
 if TYPE_CHECKING:
-    from t2jax.quantities._allocation import (
-        Allocation as Allocation,
-        Constraint as Constraint,
-        Coordinate as Coordinate,
-        Curvature as Curvature,
-        Quantity as Quantity,
-        Scale as Scale,
-        Scaled as Scaled,
-        is_array as is_array,
-        is_number as is_number,
-        is_traced as is_traced,
-        params as params,
-        samples as samples,
-        tokens as tokens,
-    )
+    from t2jax.quantities._allocation import Allocation as Allocation, name_of as name_of
     from t2jax.quantities._custom import Custom as Custom, quantity as quantity
+    from t2jax.quantities._declared import (
+        USUAL as USUAL,
+        Declaration as Declaration,
+        declaration as declaration,
+        declared as declared,
+        field_of as field_of,
+        undeclared as undeclared,
+    )
+    from t2jax.quantities._equal import equal as equal
     from t2jax.quantities._equations import (
         Equation as Equation,
         Say as Say,
@@ -37,29 +32,41 @@ if TYPE_CHECKING:
         merged as merged,
     )
     from t2jax.quantities._provenance import Provenance as Provenance, Range as Range
+    from t2jax.quantities._quantity import (
+        Constraint as Constraint,
+        Product as Product,
+        Quantity as Quantity,
+        Scaled as Scaled,
+    )
+    from t2jax.quantities._scales import (
+        Curvature as Curvature,
+        Scale as Scale,
+        is_array as is_array,
+        is_number as is_number,
+        is_traced as is_traced,
+    )
+    from t2jax.quantities._variables import Variable as Variable, params as params, samples as samples, tokens as tokens
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "_allocation": (
             "Allocation",
-            "Constraint",
-            "Coordinate",
-            "Curvature",
-            "Quantity",
-            "Scale",
-            "Scaled",
-            "is_array",
-            "is_number",
-            "is_traced",
-            "params",
-            "samples",
-            "tokens",
+            "name_of",
         ),
         "_custom": (
             "Custom",
             "quantity",
         ),
+        "_declared": (
+            "USUAL",
+            "Declaration",
+            "declaration",
+            "declared",
+            "field_of",
+            "undeclared",
+        ),
+        "_equal": ("equal",),
         "_equations": (
             "Equation",
             "Say",
@@ -78,6 +85,25 @@ __getattr__, __dir__, __all__ = attach(
         "_provenance": (
             "Provenance",
             "Range",
+        ),
+        "_quantity": (
+            "Constraint",
+            "Product",
+            "Quantity",
+            "Scaled",
+        ),
+        "_scales": (
+            "Curvature",
+            "Scale",
+            "is_array",
+            "is_number",
+            "is_traced",
+        ),
+        "_variables": (
+            "Variable",
+            "params",
+            "samples",
+            "tokens",
         ),
     },
 )

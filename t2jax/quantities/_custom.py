@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax._xla.from_logs import from_logs
-from t2jax.quantities._allocation import Curvature, Quantity, Scale, is_array, is_number, is_traced
+from t2jax.quantities._quantity import Quantity
+from t2jax.quantities._scales import Curvature, Scale, is_array, is_number, is_traced
 from t2jax.quantities._traced import Program, Traced
 
 __all__ = ["Custom", "quantity"]

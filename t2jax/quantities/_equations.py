@@ -6,13 +6,14 @@ there is more than one number (an ensemble) or none (inside `jit`).
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from t2jax._io.display import Grid
 from t2jax._io.text import human
+from t2jax.quantities._declared import symbol_of
 from t2jax.quantities._provenance import Provenance
 
 __all__ = ["Equation", "Say", "equation_of", "law_parts", "minus", "plain_equation", "plus"]
@@ -168,16 +169,8 @@ def _sources(law: Any) -> tuple[Provenance, ...]:
 
 def _source(source: Provenance) -> list[list[str]]:
     rows = [["source", f"{source.citation} ({source.name})"]]
-    known = [(letter, variable) for letter, variable in _LETTERS if getattr(source, variable) is not None]
-    if known:
-        ranges = ", ".join(f"{letter} {source.shown(variable)}" for letter, variable in known)
+    if source.ranges:
+        ranges = ", ".join(f"{symbol_of(variable)} {source.shown(variable)}" for variable in source.ranges)
         counted = f"; N counts {source.convention} parameters" if source.params is not None else ""
         rows.append(["fitted on", ranges + counted])
     return [*rows, *([["note", source.note]] if source.note else [])]
-
-
-_LETTERS: tuple[tuple[str, Literal["params", "tokens", "samples"]], ...] = (
-    ("N", "params"),
-    ("D", "tokens"),
-    ("k", "samples"),
-)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from t2jax._xla.logs import log, log_sum
 
-__all__ = ["PowerTerm", "coordinate", "log_of_sum", "log_shares", "merged"]
+__all__ = ["PowerTerm", "coordinate", "log_of_sum", "log_shares", "merged", "multiplied"]
 
 
 def coordinate(logs: Any, name: str) -> Any:
@@ -76,3 +76,15 @@ def merged(terms: Sequence[PowerTerm]) -> list[PowerTerm]:
             term = PowerTerm(both[0] + both[1], shift, term.exponents)
         found[key] = term
     return list(found.values())
+
+
+def multiplied(one: PowerTerm, other: PowerTerm, power: float) -> PowerTerm:
+    """A term times another to a power; a coefficient of the other's is above 0 unless the power is 1."""
+    exponents = dict(one.exponents)
+    for name, exponent in other.exponents.items():
+        exponents[name] = exponents.get(name, 0.0) + power * exponent
+    if power == 1.0:
+        return PowerTerm(one.coefficient * other.coefficient, one.log_factor + other.log_factor, exponents)
+    return PowerTerm(
+        one.coefficient, one.log_factor + power * (jnp.log(other.coefficient) + other.log_factor), exponents
+    )

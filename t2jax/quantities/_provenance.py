@@ -1,7 +1,7 @@
 """Where coefficients come from and where they may be trusted. Loads no JAX, so that listing them is quick."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from t2jax._io.text import human
@@ -10,7 +10,7 @@ __all__ = ["Provenance"]
 
 Range = tuple[float, float]
 _EDGE = 1e-6  # of a range's end: a solver's rounding there does not count
-_Variable = Literal["params", "tokens", "samples"]
+_USUAL = ("params", "tokens", "samples")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Provenance:
 
     name: what reports call it, such as "besiroglu2024". citation: authors, year, where to find it.
     params, tokens, samples: (smallest, largest) N, D and k fitted on; None where the law has no such variable or
-    the source does not say. convention: whether N counts all parameters or leaves out the embeddings.
+    the source does not say. others: the same of further variables by name, {"thinking_tokens": (1, 32e3)}.
+    convention: whether N counts all parameters or leaves out the embeddings.
     """
 
     name: str
@@ -29,54 +30,61 @@ class Provenance:
     samples: Range | None = None
     convention: Literal["total", "non-embedding"] = "total"
     note: str = ""
+    others: Any = None  # kept as ((name, range), …), which hashes
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            given = getattr(self, field.name)
-            if field.name in ("params", "tokens", "samples") and given is not None:
-                low, high = given
-                if not 0 < low <= high < math.inf:
-                    raise ValueError(
-                        f"{field.name} of {self.name} must be (low, high) with 0 < low <= high, got {given}"
-                    )
-                object.__setattr__(self, field.name, (float(low), float(high)))
+        further = dict(self.others or ())
+        for name, given in (*((one, getattr(self, one)) for one in _USUAL), *further.items()):
+            if given is None:
+                continue
+            low, high = given
+            if not 0 < low <= high < math.inf:
+                raise ValueError(f"{name} of {self.name} must be (low, high) with 0 < low <= high, got {given}")
+            if name in _USUAL:
+                object.__setattr__(self, name, (float(low), float(high)))
+            else:
+                further[name] = (float(low), float(high))
+        object.__setattr__(self, "others", tuple(sorted(further.items())) or None)
         if self.convention not in ("total", "non-embedding"):
             raise ValueError(f"convention of {self.name} must be 'total' or 'non-embedding', got {self.convention!r}")
 
-    def holds(self, params: Any, tokens: Any, samples: Any) -> Any:
-        """Are N, D and k within the fitted ranges? Elementwise for arrays of one shape; else as `outside`."""
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """The fitted range of each variable that has one, by its name."""
+        known = {name: getattr(self, name) for name in _USUAL if getattr(self, name) is not None}
+        return known | dict(self.others or ())
+
+    def holds(self, params: Any = None, tokens: Any = None, samples: Any = None, **others: Any) -> Any:
+        """Are N, D, k and further variables within the fitted ranges? Elementwise for arrays of one shape.
+
+        What is not given is not judged. Else as `outside`.
+        """
         inside: Any = True
-        for fitted, value in ((self.params, params), (self.tokens, tokens), (self.samples, samples)):
-            if fitted is not None:
-                inside = inside & (value >= fitted[0] * (1 - _EDGE)) & (value <= fitted[1] * (1 + _EDGE))
+        given = {"params": params, "tokens": tokens, "samples": samples, **others}
+        for name, (low, high) in self.ranges.items():
+            value = given.get(name)
+            if value is not None:
+                inside = inside & (value >= low * (1 - _EDGE)) & (value <= high * (1 + _EDGE))
         return inside
 
-    def outside(self, params: float, tokens: float, samples: float = 1.0) -> list[str]:
-        """One sentence for each of N, D, k that lies outside the fitted range; an empty list within it.
+    def outside(self, params: float, tokens: float, samples: float = 1.0, **others: float) -> list[str]:
+        """One sentence for each of N, D, k and further variables that lies outside the fitted range.
 
-        Plain numbers.
+        An empty list within it. Plain numbers.
         """
         sentences = []
-        given: tuple[tuple[_Variable, float], ...] = (("params", params), ("tokens", tokens), ("samples", samples))
-        for variable, value in given:
-            fitted = getattr(self, variable)
-            if fitted is None:
+        given = {"params": params, "tokens": tokens, "samples": samples, **others}
+        for name, (low, high) in self.ranges.items():
+            value = given.get(name)
+            if value is None or low * (1 - _EDGE) <= value <= high * (1 + _EDGE):
                 continue
-            low, high = fitted
-            if value > high * (1 + _EDGE):
-                side = "above"
-            elif value < low * (1 - _EDGE):
-                side = "below"
-            else:
-                continue
-            sentences.append(
-                f"{variable} {_short(value)} is {side} the fitted range {self.shown(variable)} of {self.name}"
-            )
+            side = "above" if value > high else "below"
+            sentences.append(f"{name} {_short(value)} is {side} the fitted range {self.shown(name)} of {self.name}")
         return sentences
 
-    def shown(self, variable: _Variable) -> str:
+    def shown(self, variable: str) -> str:
         """The fitted range of one variable as people read it: "70M–16B", or "–" where there is none."""
-        fitted = getattr(self, variable)
+        fitted = self.ranges.get(variable)
         return "–" if fitted is None else "–".join(_short(end) for end in fitted)
 
 

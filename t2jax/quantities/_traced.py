@@ -15,7 +15,8 @@ from jax.extend import core
 from jaxtyping import Array, Float
 
 from t2jax._xla.from_logs import evaluated
-from t2jax.quantities._allocation import Curvature, Quantity, Scale
+from t2jax.quantities._quantity import Quantity
+from t2jax.quantities._scales import Curvature, Scale
 
 __all__ = ["Program", "Traced"]
 

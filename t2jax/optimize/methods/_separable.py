@@ -42,7 +42,7 @@ class Separable(NamedTuple):
 def separable(problem: Problem) -> Separable | None:
     """The problem in this shape; None where it has another."""
     kinds, general = problem.sorted()
-    if problem.maximise or problem.whole is not None or len(general) != 1 or not general[0].upper:
+    if problem.maximise or problem.whole or len(general) != 1 or not general[0].upper:
         return None
     terms, costs = problem.objective.power_terms(), general[0].quantity.power_terms()
     if terms is None or costs is None or problem.objective.scale is not Scale.LOG:

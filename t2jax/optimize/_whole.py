@@ -1,0 +1,193 @@
+"""Optima where some variables are whole numbers, with all others optimal for them."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from t2jax._numerics.dense import Scalar, Vector
+from t2jax._xla.pieces import any_lane
+from t2jax.optimize._optimum import tolerance
+from t2jax.optimize._problem import FAR, Problem
+from t2jax.optimize._starts import slide, spread
+from t2jax.optimize.methods._interior import Point, nothing
+from t2jax.optimize.methods._sharp import Box
+from t2jax.quantities import Curvature
+
+__all__ = ["best_of", "solve_whole"]
+
+
+def solve_whole(
+    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
+) -> tuple[Box, Point]:
+    """(the box with what is whole held there, the best point of all whose scalars `whole` are whole numbers)."""
+    solve = _next_to_the_real_one if len(problem.whole) == 1 else _branch_and_bound
+    return solve(problem, functions, box, start, tiny, reach)
+
+
+def _next_to_the_real_one(
+    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
+) -> tuple[Box, Point]:
+    """The best point where one scalar is a whole number: those next to the real optimum, and the least allowed.
+
+    For a convex problem the best value is convex in that number, so a neighbour of the real optimum is the best. Two
+    rounds of the same search, the second with the scalar held at each candidate; other variables are optimal for each.
+    """
+    (k,) = problem.whole
+    convex = problem.curvature is Curvature.CONVEX
+    starts = [a[None] for a in start] if convex else spread(functions, box, start, problem.curvature)
+    # As many lanes in both rounds: the real problem from every start, then the candidates.
+    width = max(5, starts[0].shape[0])
+    lanes = [jnp.concatenate([a, jnp.broadcast_to(a[:1], (width - a.shape[0],))]) for a in starts]
+    least = jnp.ceil(jnp.exp(box.lower[k]) * (1 - tiny))
+    most = jnp.floor(jnp.exp(box.upper[k]) * (1 + tiny))
+
+    def boxed(low: Scalar, high: Scalar) -> Box:
+        replace = lambda values, new: tuple(new if i == k else a for i, a in enumerate(values))  # noqa: E731
+        return Box(
+            replace(box.lower, low), replace(box.upper, high), replace(box.free, box.free[k] & (high - low > tiny))
+        )
+
+    def one(x: Vector, low: Scalar, high: Scalar) -> Point:
+        within = boxed(low, high)
+        x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
+        return reach(functions, within, slide(functions, within, x, room=0.5))
+
+    def search(carry: Any, _: Any) -> Any:
+        xs, low, high = carry
+        best = best_of(jax.lax.map(lambda lane: one(*lane), (xs, low, high)))
+        below = jnp.floor(jnp.exp(best.x[k]) * (1 + tiny))
+        candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, *[least] * (width - 4)])
+        logs = jnp.log(jnp.clip(candidates, least, jnp.maximum(least, most)))
+        return (tuple(jnp.broadcast_to(a, (width,)) for a in best.x), logs, logs), best
+
+    first = (tuple(lanes), jnp.broadcast_to(box.lower[k], (width,)), jnp.broadcast_to(box.upper[k], (width,)))
+    _, bests = jax.lax.scan(search, first, None, length=2)
+    point = jax.tree.map(lambda a: a[1], bests)
+    held = boxed(jnp.where(least <= most, point.x[k], FAR), jnp.where(least <= most, point.x[k], -FAR))
+    return held, point
+
+
+class _Tree(NamedTuple):
+    """What is left to look at, a stack of boxes of the whole scalars, and the best point with whole numbers so far."""
+
+    low: Any  # (boxes, whole scalars), logarithms of whole numbers
+    high: Any
+    bound: Any  # (boxes,): nothing within is better than this
+    count: Scalar
+    best: Point
+    nodes: Scalar
+
+
+_BOXES, _MOST_NODES = 96, 4000
+
+
+def _branch_and_bound(
+    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
+) -> tuple[Box, Point]:
+    """The best point where several scalars are whole numbers (Land and Doig 1960).
+
+    The problem with real numbers within a box bounds what whole ones reach there. A box whose bound is not below the
+    best point yet is left; another is parted at its optimum. What that says of a convex problem is certain; for others
+    it is as good as the search for each box's optimum. Where it does not come to an end the problem is not solved.
+    """
+    whole, convex = problem.whole, problem.curvature is Curvature.CONVEX
+    limit = tolerance(start[0].dtype)
+    starts = tuple(a[None] for a in start) if convex else tuple(spread(functions, box, start, problem.curvature))
+    least = jnp.stack([jnp.ceil(jnp.exp(box.lower[i]) * (1 - tiny)) for i in whole])
+    most = jnp.stack([jnp.floor(jnp.exp(box.upper[i]) * (1 + tiny)) for i in whole])
+
+    places, scalars = (jnp.arange(size, dtype=jnp.int32) for size in (_BOXES, len(whole)))
+
+    def boxed(low: Any, high: Any) -> Box:
+        lower, upper, free = (list(one) for one in box)
+        for j, i in enumerate(whole):
+            lower[i], upper[i], free[i] = low[j], high[j], box.free[i] & (high[j] - low[j] > tiny)
+        return Box(tuple(lower), tuple(upper), tuple(free))
+
+    def optimum(low: Any, high: Any) -> Point:
+        within = boxed(low, high)
+
+        def from_one(x: Vector) -> Point:
+            x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
+            return reach(functions, within, slide(functions, within, x, room=0.5))
+
+        return best_of(jax.lax.map(from_one, starts))
+
+    def open_boxes(tree: _Tree) -> Any:
+        best = tree.best.value
+        least_gain = 8 * float(jnp.finfo(start[0].dtype).eps) * (1.0 + jnp.abs(best))
+        return (places < tree.count) & (tree.bound < jnp.where(jnp.isfinite(best), best - least_gain, jnp.inf))
+
+    def looking(tree: _Tree) -> Scalar:
+        return any_lane(jnp.any(open_boxes(tree)) & (tree.nodes < _MOST_NODES))
+
+    def look(tree: _Tree) -> _Tree:
+        waiting = open_boxes(tree)
+        going = jnp.any(waiting) & (tree.nodes < _MOST_NODES)
+        top = jnp.max(jnp.where(waiting, places, 0))
+        low, high = tree.low[top], tree.high[top]
+        point = optimum(low, high)
+        value = jnp.where(point.residual <= 1e3 * limit, point.value, point.value + 1.0)
+        feasible, held = point.violation <= limit, jnp.all(high - low <= tiny)
+        improves = feasible & held & (value < tree.best.value)
+        least_wrong = ~feasible & ~(tree.best.violation <= limit) & (point.violation < tree.best.violation)
+        taken = going & (improves | least_wrong)
+        best = jax.tree.map(lambda a, b: jnp.where(taken, a, b), point._replace(value=value), tree.best)
+
+        numbers = jnp.exp(jnp.stack([point.x[i] for i in whole]))
+        nearest = jnp.round(numbers)
+        off = jnp.abs(numbers - nearest) / jnp.maximum(numbers, 1.0)
+        are_whole = jnp.all(off <= 0.1 * limit)
+        parted = scalars == jnp.argmax(jnp.where(high - low > tiny, off, -1.0)).astype(jnp.int32)
+        below = jnp.sum(jnp.where(parted, jnp.floor(numbers), 0.0))
+        down = low, jnp.where(parted, jnp.log(below), high)
+        up = jnp.where(parted, jnp.log(below + 1.0), low), high
+        exact = jnp.clip(jnp.log(nearest), low, high), jnp.clip(jnp.log(nearest), low, high)
+        # The nearer half lies on top and is looked at first.
+        near_is_down = jnp.sum(jnp.where(parted, numbers, 0.0)) - below < 0.5
+        nearer = tuple(jnp.where(near_is_down, a, b) for a, b in zip(down, up, strict=True))
+        farther = tuple(jnp.where(near_is_down, b, a) for a, b in zip(down, up, strict=True))
+        first = tuple(jnp.where(are_whole, a, b) for a, b in zip(exact, farther, strict=True))
+        there = jnp.stack([jnp.all(one[0] <= one[1] + tiny) for one in (first, nearer)])
+        there = there & jnp.stack([feasible & ~held, feasible & ~held & ~are_whole])
+        # A box that is not there has nothing within.
+        bounds = jnp.where(there, jnp.where(jnp.isfinite(point.value), point.value, -jnp.inf), jnp.inf)
+        spots = jnp.stack([top, top + 1])
+        lows, highs = jnp.stack([first[0], nearer[0]]), jnp.stack([first[1], nearer[1]])
+        after = _Tree(
+            tree.low.at[spots].set(lows, mode="drop"),
+            tree.high.at[spots].set(highs, mode="drop"),
+            tree.bound.at[spots].set(bounds, mode="drop"),
+            top + 2,
+            best,
+            tree.nodes + jnp.where(top + 2 > _BOXES, _MOST_NODES, 1),
+        )
+        return jax.tree.map(lambda a, b: jnp.where(going, a, b), after, tree)
+
+    none = 0.0 * jnp.broadcast_to(start[0], (_BOXES, len(whole)))
+    possible = jnp.all(least <= most)
+    worst = nothing(start[0], len(start), len(problem.sorted()[1]))
+    zero = (0.0 * start[0]).astype(jnp.int32)
+    first = jnp.log(least), jnp.log(jnp.maximum(least, most))
+    rows = [none + jnp.broadcast_to(one, none.shape) for one in first]
+    tree = _Tree(*rows, none[:, 0] - jnp.inf, zero + 1, worst, zero)
+    tree = jax.lax.while_loop(looking, look, tree)
+    best = tree.best
+    left = jnp.any(open_boxes(tree)) | (tree.nodes >= _MOST_NODES)
+    best = best._replace(
+        residual=jnp.where(left & (best.violation <= limit), jnp.inf, best.residual),
+        violation=jnp.where(possible, best.violation, jnp.inf),
+    )
+    ends = [jnp.stack([best.x[i] for i in whole])] * 2
+    return boxed(*ends), best
+
+
+def best_of(points: Point) -> Point:
+    """Of several solutions the feasible one of least value; if none is feasible, the least violated one."""
+    limit = tolerance(points.value.dtype)
+    feasible = points.violation <= limit
+    value = jnp.where(feasible & (points.residual <= 1e3 * limit), points.value, points.value + 1.0)
+    cost = jnp.where(feasible, jnp.arctan(value), 10.0 + points.violation)
+    pick = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
+    return jax.tree.map(lambda a: a[pick], points)

@@ -1,0 +1,59 @@
+"""What is known of a quantity as a function of the logarithms of the decision: its scale, and how it bends."""
+
+import enum
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from t2jax._xla.logs import log
+
+__all__ = ["Curvature", "Scale", "is_array", "is_number", "is_traced"]
+
+
+class Curvature(enum.IntEnum):
+    """What is known of a quantity's score as a function of the logarithms of the decision."""
+
+    AFFINE = 0
+    CONVEX = 1
+    SINGLE = 2  # not convex, but under convex constraints with no better optimum out of sight, wherever anyone looked
+    UNKNOWN = 3
+
+
+class Scale(enum.Enum):
+    """The scale a quantity is optimised on: its logarithm, or its log odds where it is a probability.
+
+    Log odds never saturate: 1 − 1e-12 is as good a number as 1e-12.
+    """
+
+    LOG = "log"
+    LOG_ODDS = "log odds"
+
+    def of_value(self, value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Value → score."""
+        return log(value) if self is Scale.LOG else log(value) - jnp.log1p(-value)
+
+    def to_value(self, score: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Score → value."""
+        return jnp.exp(score) if self is Scale.LOG else jax.nn.sigmoid(score)
+
+    def to_log(self, score: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Score → log value."""
+        return score if self is Scale.LOG else jax.nn.log_sigmoid(score)
+
+
+def is_number(value: Any) -> bool:
+    """A Python number, or an array of any shape."""
+    return not isinstance(value, bool | str) and (isinstance(value, int | float) or hasattr(value, "dtype"))
+
+
+def is_array(value: Any) -> bool:
+    """An array of JAX or NumPy, traced or not, or one number of NumPy's."""
+    return isinstance(value, jax.Array | np.ndarray | np.generic)
+
+
+def is_traced(value: Any) -> bool:
+    """Is it known only once a compiled program runs?"""
+    return isinstance(value, jax.core.Tracer)
