@@ -199,7 +199,7 @@ def _escapes(functions: Any, box: Box, point: Point) -> tuple[list[Scalar], Scal
         for i, a in enumerate(point.x)
     ]
     f, *g = jax.vmap(functions)(tuple(moved))
-    allowed = largest([jnp.zeros_like(f), *g]) <= limit
+    allowed = largest([jnp.zeros_like(f), *functions.missed(g)]) <= limit
     gaining, forced = [value != value] * n, value != value
     for out, (i, edge, _) in enumerate(ends[::2]):
         out, back = 2 * out, 2 * out + 1

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2jax._numerics.dense import Vector, largest, second_order, second_order_by_differences
+from t2jax._numerics.dense import Scalar, Vector, largest, second_order, second_order_by_differences
 from t2jax._xla.fusion import IN_A_HURRY, once
 from t2jax._xla.pieces import in_cache
 from t2jax.optimize._decision import decision_for, whole_numbers
@@ -107,11 +107,23 @@ def _solve(
         constraint_labels=tuple(c.label for c in constraints),
         provenances=tuple(dict.fromkeys(p for q in quantities for p in q.provenances())),
         maximised=maximise,
-        remarks=tuple(dict.fromkeys(r for q in quantities for r in q.remarks(report["allocation"]))) if known else (),
+        remarks=_remarks(quantities, constraints, report["allocation"]) if known else (),
     )
     if throw and not _traced(solved) and not solved.ndim and not bool(solved):
         raise NoSolutionError(solution.reason, solution)
     return solution
+
+
+def _remarks(quantities: Sequence[Quantity], constraints: Sequence[Constraint], allocation: Any) -> tuple[str, ...]:
+    """What is worth knowing of a solution: what the quantities say, and what of it was only searched for."""
+    said = [sentence for one in quantities for sentence in one.remarks(allocation)]
+    searched = [
+        f"{one} is no straight line in logarithms: its curvature is unknown, and the optimum is the best of several "
+        "searches"
+        for one in constraints
+        if one.equal and not one.convex
+    ]
+    return tuple(dict.fromkeys([*said, *searched]))
 
 
 def _kind(start: Any) -> str:
@@ -183,30 +195,18 @@ kernels have smaller pieces of their own."""
 
 def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
     """Everything a person or a derivative wants to know of an optimum."""
-    x, lam, f, slopes = found.x, found.multipliers, found.value, found.slopes
+    x, lam, f = found.x, found.multipliers, found.value
     lower, upper = problem.bounds()
     sign = -1.0 if problem.maximise else 1.0
     value, value_per_score = jax.jvp(problem.objective.scale.to_value, (sign * f,), (jnp.ones_like(f),))
 
     prices, slacks = [], []
-    taken = [jnp.zeros_like(f)] * (2 * len(x))
+    taken = {(i, side): jnp.zeros_like(f) for i in range(len(x)) for side in (False, True)}
     for kind, constraint in zip(problem.sorted()[0], problem.constraints, strict=True):
         scale = constraint.quantity.scale
         if isinstance(kind, Bound):
-            i, side = kind.index, 2 * kind.index + kind.upper
-            bound = (upper if kind.upper else lower)[i]
-            at_bound = (found.at_upper if kind.upper else found.at_lower)[i]
-            if i in problem.whole:
-                # Held at a whole number, which is the last that this bound allows: priced as if k were real.
-                next_one = jnp.exp(x[i]) + (1.0 if kind.upper else -1.0)
-                beyond = next_one > jnp.exp(bound) if kind.upper else next_one < jnp.exp(bound)
-                at_bound = jnp.where(beyond & (slopes[i] <= 0.0 if kind.upper else slopes[i] >= 0.0), 1.0, 0.0)
-            # Of bounds that coincide the first one bears the price.
-            binds = at_bound * (1.0 - taken[side])
-            binds = jnp.where(kind.log_limit == bound, binds, 0.0)
-            taken[side] = taken[side] + binds
-            multiplier = -slopes[i] * binds if kind.upper else slopes[i] * binds
-            room = kind.log_limit - x[i] if kind.upper else x[i] - kind.log_limit
+            multiplier = _price_of_bound(problem, found, kind, (lower, upper), taken)
+            room = kind.log_limit - x[kind.index] if kind.upper else x[kind.index] - kind.log_limit
         else:
             multiplier = lam[kind]
             excess = found.violations[kind] if constraint.upper else -found.violations[kind]
@@ -262,6 +262,26 @@ def _report(problem: Problem, found: Optimum) -> dict[str, Any]:
         "unlimited": problem.layout.tree([a > 0 for a in found.unbounded]),
         "solved": solved,
     }
+
+
+def _price_of_bound(
+    problem: Problem, found: Optimum, kind: Bound, bounds: tuple[Vector, Vector], taken: dict[tuple[int, bool], Scalar]
+) -> Scalar:
+    """The multiplier of a bound. Of bounds that coincide the first one bears the price, and is noted in `taken`."""
+    i, slope = kind.index, found.slopes[kind.index]
+    price = jnp.zeros_like(slope)
+    for upper in kind.sides:
+        bound, at_bound = bounds[upper][i], (found.at_upper if upper else found.at_lower)[i]
+        if i in problem.whole:
+            # Held at a whole number, which is the last that this bound allows: priced as if it were real.
+            next_one = jnp.exp(found.x[i]) + (1.0 if upper else -1.0)
+            beyond = next_one > jnp.exp(bound) if upper else next_one < jnp.exp(bound)
+            at_bound = jnp.where(beyond & (slope <= 0.0 if upper else slope >= 0.0), 1.0, 0.0)
+        binds = at_bound * (1.0 - taken[i, upper])
+        binds = jnp.where(kind.log_limit == bound, binds, 0.0)
+        taken[i, upper] = taken[i, upper] + binds
+        price = price + (-slope * binds if kind.upper else slope * binds)
+    return price
 
 
 _ARRAY, _ZERO = object(), object()

@@ -65,11 +65,36 @@ class Layout(eqx.Module):
 
 
 class Bound(eqx.Module):
-    """A constraint that bounds one scalar: its logarithm is at most, or at least, `log_limit`."""
+    """A constraint that bounds one scalar: its logarithm is at most, at least, or exactly `log_limit`."""
 
     index: int = eqx.field(static=True)
     upper: bool = eqx.field(static=True)
+    equal: bool = eqx.field(static=True)
     log_limit: Any
+
+    @property
+    def sides(self) -> tuple[bool, ...]:
+        """For each side that it bounds, is it the upper one?"""
+        return (False, True) if self.equal else (self.upper,)
+
+
+class Functions:
+    """x → (f, g_1, …, g_m) in logarithms x: f is to be minimised, g ≤ 0, and g = 0 where it is `equal`."""
+
+    def __init__(self, evaluate: Callable[[Vector], Vector], equal: tuple[bool, ...]):
+        self.evaluate, self.equal = evaluate, equal
+
+    def __call__(self, x: Vector) -> Vector:
+        return self.evaluate(x)
+
+    def missed(self, g: Vector) -> list[Scalar]:
+        """By how much each constraint is violated: at most 0 where it holds."""
+        return sizes(g, self.equal)
+
+
+def sizes(values: Vector, equal: tuple[bool, ...]) -> list[Scalar]:
+    """The values; of equalities, whose constraint and price have either sign, their sizes."""
+    return [jnp.abs(a) if either else a for a, either in zip(values, equal, strict=True)]
 
 
 class Problem(eqx.Module):
@@ -102,7 +127,7 @@ class Problem(eqx.Module):
         if not isinstance(quantity, Variable):
             return None
         index = self.layout.index(quantity.name)
-        return None if index is None else Bound(index, constraint.upper, log_limit)
+        return None if index is None else Bound(index, constraint.upper, constraint.equal, log_limit)
 
     @property
     def curvature(self) -> Curvature:
@@ -111,6 +136,8 @@ class Problem(eqx.Module):
         kind = self.objective.curvature
         if kind <= (Curvature.AFFINE if self.maximise else Curvature.CONVEX) and self._convex_set:
             return Curvature.CONVEX
+        if any(constraint.equal for constraint in self.sorted()[1]):
+            return Curvature.UNKNOWN  # along a curve nothing better may be in sight of a local optimum
         return Curvature.SINGLE if all(q.curvature <= Curvature.SINGLE for q in quantities) else Curvature.UNKNOWN
 
     @property
@@ -128,14 +155,14 @@ class Problem(eqx.Module):
         for kind in self.sorted()[0]:
             if isinstance(kind, Bound):
                 i, limit = kind.index, kind.log_limit.astype(dtype)
-                if kind.upper:
+                if True in kind.sides:
                     upper[i] = jnp.minimum(upper[i], limit)
-                else:
+                if False in kind.sides:
                     lower[i] = jnp.maximum(lower[i], limit)
         return lower, upper
 
-    def functions(self) -> Callable[[Vector], Vector]:
-        """x → (f, g_1, …, g_m) in logarithms x: f is to be minimised, g ≤ 0."""
+    def functions(self) -> Functions:
+        """Objective and general constraints as functions of the scalars' logarithms."""
         general = self.sorted()[1]
         sign = -1.0 if self.maximise else 1.0
 
@@ -145,7 +172,7 @@ class Problem(eqx.Module):
                 _scalar(constraint.quantity, constraint.violation(log), x) for constraint in general
             ]
 
-        return evaluate
+        return Functions(evaluate, tuple(constraint.equal for constraint in general))
 
     @property
     def dtype(self) -> Any:

@@ -103,8 +103,9 @@ class Solution(Displayed, eqx.Module):
         batch = jnp.ndim(self.value)
         for source in self.provenances:
             for name, value in self.allocation.variables.items():
-                held = source.holds(**{name: value})
-                inside &= jnp.all(held, axis=tuple(range(batch, value.ndim)))  # of all tasks of a portfolio
+                if name in source.ranges:
+                    held = source.holds(**{name: value})
+                    inside &= jnp.all(held, axis=tuple(range(batch, value.ndim)))  # of all tasks of a portfolio
         return inside
 
     @property

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector, largest
-from t2jax.optimize.methods._interior import Functions
+from t2jax.optimize._problem import Functions
 from t2jax.optimize.methods._sharp import Box
 from t2jax.quantities import Curvature
 
@@ -43,7 +43,7 @@ def spread(functions: Functions, box: Box, first: Vector, curvature: Curvature) 
         point = slide(functions, box, tuple(point))
         f, *g = functions(point)
         # Any constraint still violated weighs more than any difference in the objective.
-        cost = f + 1e3 * largest([jnp.zeros_like(f), *g])
+        cost = f + 1e3 * largest([jnp.zeros_like(f), *functions.missed(g)])
         return point, jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
     points, costs = jax.vmap(candidate)(drawn)
@@ -65,7 +65,7 @@ def further(functions: Functions, box: Box, x: Vector, value: Scalar, violation:
     ]
     points = [jnp.where(free, a, b[None]) for a, b, free in zip(points, x, box.free, strict=True)]
     f, *g = jax.vmap(functions)(tuple(points))
-    allowed = largest([jnp.zeros_like(f), *g]) <= jnp.maximum(violation, 100 * eps)
+    allowed = largest([jnp.zeros_like(f), *functions.missed(g)]) <= jnp.maximum(violation, 100 * eps)
     f = jnp.where(allowed & jnp.isfinite(f), f, jnp.inf)
     best = jnp.argmin(f)
     seen = f[best] < value - eps**0.5 * (1.0 + jnp.abs(value))

@@ -375,7 +375,7 @@ def _product(*powers_of: tuple[Quantity, float]) -> Quantity:
         product = Constant(validate.positive("one", 1.0))
     elif len(kept) == 1 and kept[0][1] == 1.0:
         product = kept[0][0]
-    return Scaled(product, math.prod(numbers)) if numbers else product
+    return Scaled(product, jnp.asarray(math.prod(numbers))) if numbers else product
 
 
 def _monomial(one: Quantity) -> bool:

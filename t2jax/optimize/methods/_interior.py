@@ -1,15 +1,14 @@
 """A primal–dual interior-point method for a handful of boxed variables and smooth constraints.
 
-    minimise f(x)  subject to  g_c(x) ≤ 0,  lower ≤ x ≤ upper
+    minimise f(x)  subject to  g_c(x) ≤ 0,  g_e(x) = 0,  lower ≤ x ≤ upper
 
 One problem at a time, in scalars (see `dense`); `vmap` makes it a batch. Constraints get slacks s > 0 and may start
-violated, the box is kept throughout. Steps minimise a quadratic model with the barrier, are held within a trust radius,
-and count only if a merit function falls, so the method also descends where f is not convex. Newton's method on what
-binds (`sharp`) goes first, where it may be trusted, and last: it removes the barrier's trace, and what binds then binds
-to the last bit.
+violated, the box is kept throughout; equalities are stiff springs and have none. Steps minimise a quadratic model with
+the barrier, are held within a trust radius, and count only if a merit function falls, so the method also descends where
+f is not convex. Newton's method on what binds (`sharp`) goes first, where it may be trusted, and last: it removes the
+barrier's trace, and what binds then binds to the last bit.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,14 +17,11 @@ import jax.numpy as jnp
 from t2jax._numerics.dense import Scalar, Vector, dot, factor, largest, second_order, solve_factored
 from t2jax._xla.fusion import once
 from t2jax._xla.pieces import any_lane
+from t2jax.optimize._problem import Functions, sizes
 from t2jax.optimize.methods._kkt import add_outer, hold
 from t2jax.optimize.methods._quadratic import Binds
 from t2jax.optimize.methods._sharp import Box, Sharp, fresh, sharpen, slope_size, with_what_matters
 from t2jax.quantities import Curvature
-
-Functions = Callable[[Vector], Vector]
-"""x → (f, g_1, …, g_m)."""
-
 
 _DIRECT_STAGE, _BARRIER_STAGE, _LAST_STAGE = 0, 1, 2
 _SHARP_STEPS = 20  # of Newton's method on what binds, in the first and in the last stage each
@@ -110,14 +106,19 @@ def solve(
             state, sharp = jax.lax.cond(
                 barrier,
                 lambda: (_step(functions, box, state, derivatives, going, eps), sharp),
-                lambda: (state, sharpen(box, sharp, derivatives, going, minima_only=minima_only)),
+                lambda: (
+                    state,
+                    sharpen(box, sharp, derivatives, going, minima_only=minima_only, equal=functions.equal),
+                ),
             )
             return running(state, sharp), state, sharp
 
         state, sharp = points
         # The last stage starts from where the barrier ended.
         ended = (which == _LAST_STAGE) & ~sharp.done
-        sharp = jax.tree.map(lambda a, b: jnp.where(ended, a, b), _from_the_barrier(box, state, sharp), sharp)
+        sharp = jax.tree.map(
+            lambda a, b: jnp.where(ended, a, b), _from_the_barrier(box, state, sharp, functions.equal), sharp
+        )
         points = (running(state, sharp), state, sharp)
         return jax.lax.while_loop(lambda points: any_lane(points[0]), step, points)[1:]
 
@@ -144,13 +145,17 @@ def _nothing_binds(state: "_State") -> Binds:
     return Binds((no,) * len(state.multipliers), (no,) * len(state.x), (no,) * len(state.x))
 
 
-def _from_the_barrier(box: Box, state: "_State", sharp: Sharp) -> Sharp:
+def _from_the_barrier(box: Box, state: "_State", sharp: Sharp, equal: tuple[bool, ...]) -> Sharp:
     """Newton's method from where the barrier ended; the best point seen before stays."""
     matters = tuple(a | b for a, b in zip(state.matters, sharp.matters, strict=True))
     binds = _binding(box, state)
     x = tuple(jnp.clip(a, low, high) for a, low, high, _ in zip(state.x, *box, strict=True))  # but for its rounding
     # Those of constraints that leave no room have no end, and then the size, a curvature, has none.
-    multipliers = tuple(jnp.minimum(a, _MOST * jnp.minimum(state.size, 1.0)) for a in state.multipliers)
+    most = _MOST * jnp.minimum(state.size, 1.0)
+    multipliers = tuple(
+        jnp.clip(a, -most, most) if either else jnp.minimum(a, most)
+        for a, either in zip(state.multipliers, equal, strict=True)
+    )
     begun = fresh(box, x, multipliers, binds, matters)
     return begun._replace(best=sharp.best, done=sharp.done)
 
@@ -173,14 +178,14 @@ def _initial(functions: Functions, box: Box, start: Vector) -> _State:
         room = 0.1 * jnp.minimum(1.0, high - low)
         x.append(jnp.where(free, jnp.clip(a, low + room, high - room), a))
     _, *g = functions(tuple(x))
-    slack = [jnp.maximum(-one_g, 0.1 * one) for one_g in g]
+    slack = [one if either else jnp.maximum(-a, 0.1 * one) for a, either in zip(g, functions.equal, strict=True)]
     n = len(x)
     return _State(
         x=tuple(x),
         slack=tuple(slack),
         down=(one,) * n,
         up=(one,) * n,
-        multipliers=tuple(_BARRIER / s for s in slack),
+        multipliers=tuple(zero if either else _BARRIER / s for s, either in zip(slack, functions.equal, strict=True)),
         below=(zero,) * n,
         above=(zero,) * n,
         matters=(one < 0.0,) * n,
@@ -197,6 +202,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
     """One step of a lane that is `going`; another stays as it is."""
     x, lam = state.x, state.multipliers
     n, m = len(x), len(lam)
+    equal, slacked = functions.equal, [c for c in range(m) if not functions.equal[c]]
     (f, *g), (df, *dg), hessian = derivatives
     matters = with_what_matters(state.matters, [df, *dg])
     free = [a & b for a, b in zip(box.free, matters, strict=True)]
@@ -210,18 +216,23 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
     zl = [jnp.where(j, _BARRIER * size / d, z) for j, d, z in zip(joins, down, state.below, strict=True)]
     zu = [jnp.where(j, _BARRIER * size / d, z) for j, d, z in zip(joins, up, state.above, strict=True)]
 
-    products = [a * b for a, b in zip([*s, *down, *up], [*lam, *zl, *zu], strict=True)]
+    def with_slack(values: Vector) -> list[Scalar]:
+        return [values[c] for c in slacked]
+
+    products = [a * b for a, b in zip([*with_slack(s), *down, *up], [*with_slack(lam), *zl, *zu], strict=True)]
     gap = sum(products) / len(products)
     slopes = [df[i] + dot(lam, [row[i] for row in dg]) - zl[i] + zu[i] for i in range(n)]
     dual = largest([jnp.where(a, jnp.abs(b), 0.0) for a, b in zip(free, slopes, strict=True)])
-    missed = largest([jnp.zeros_like(f), *(jnp.abs(a + b) for a, b in zip(g, s, strict=True))])
+    missed = largest([jnp.zeros_like(f), *_missed(g, s, equal)])
     error = largest([dual, *products]) / size
     # Aim lower the better the last step went, faster than linearly at the end, never far ahead of stationarity.
     centring = jnp.where(state.last_step > 0.9, jnp.clip(jnp.sqrt(gap / size), 1e-3, 0.1), 0.4)
     mu = largest([centring * gap, 0.1 * jnp.minimum(dual, size), 0.1 * eps * size])
 
-    ratios = [a / b for a, b in zip(lam, s, strict=True)]
-    pulls = [mu / s[c] + ratios[c] * (g[c] + s[c]) for c in range(m)]
+    ratios = [
+        _spring(size, row, free, eps) if either else a / b for a, b, row, either in zip(lam, s, dg, equal, strict=True)
+    ]
+    pulls = [lam[c] + ratios[c] * g[c] if equal[c] else mu / s[c] + ratios[c] * (g[c] + s[c]) for c in range(m)]
     rhs = [-df[i] + mu / down[i] - mu / up[i] - dot(pulls, [row[i] for row in dg]) for i in range(n)]
     matrix = add_outer(hessian, ratios, dg)
     for i in range(n):
@@ -231,33 +242,39 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
 
     length = largest([jnp.abs(a) for a in dx])
     within = jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-30))
-    ds = [-(g[c] + s[c]) - dot(dg[c], dx) for c in range(m)]
-    dlam = [mu / s[c] - lam[c] - ratios[c] * ds[c] for c in range(m)]
+    ds = [jnp.zeros_like(f) if equal[c] else -(g[c] + s[c]) - dot(dg[c], dx) for c in range(m)]
+    dlam = [
+        ratios[c] * (g[c] + dot(dg[c], dx)) if equal[c] else mu / s[c] - lam[c] - ratios[c] * ds[c] for c in range(m)
+    ]
     dzl = [mu / down[i] - zl[i] - zl[i] / down[i] * dx[i] for i in range(n)]
     dzu = [mu / up[i] - zu[i] + zu[i] / up[i] * dx[i] for i in range(n)]
     # Far from the end not too near: a step that uses up a slack at once is often rejected (0.99 took 4 steps more).
     boundary = jnp.maximum(0.95, 1.0 - gap / size)
     # The trust radius shortens all of the step: part of a primal step with a whole dual one is no Newton step.
-    primal = within * _fraction([*s, *down, *up], [within * d for d in [*ds, *dx, *(-a for a in dx)]], boundary)
-    dual_fraction = within * _fraction([*lam, *zl, *zu], [within * d for d in [*dlam, *dzl, *dzu]], boundary)
+    room, change = [*with_slack(s), *down, *up], [*with_slack(ds), *dx, *(-a for a in dx)]
+    primal = within * _fraction(room, [within * d for d in change], boundary)
+    above_zero, change = [*with_slack(lam), *zl, *zu], [*with_slack(dlam), *dzl, *dzu]
+    dual_fraction = within * _fraction(above_zero, [within * d for d in change], boundary)
     primal, dual_fraction = once((primal, dual_fraction))
 
     new_x = [a + primal * d for a, d in zip(x, dx, strict=True)]
     new_x, (new_f, *new_g) = once((new_x, functions(tuple(new_x))))
-    penalty = 2.0 * largest([0.01 * size, *lam, *(a + d for a, d in zip(lam, dlam, strict=True))])
-    new_s = _slack([s[c] + primal * ds[c] for c in range(m)], new_g, mu / penalty, eps)
+    prices = [*sizes(lam, equal), *sizes([a + d for a, d in zip(lam, dlam, strict=True)], equal)]
+    penalty = 2.0 * largest([0.01 * size, *prices])
+    new_s = _slack([s[c] + primal * ds[c] for c in range(m)], new_g, mu / penalty, eps, equal)
     new_down = [a + primal * d for a, d in zip(down, dx, strict=True)]
     new_up = [a - primal * d for a, d in zip(up, dx, strict=True)]
     new_lam, new_zl, new_zu = (
         [a + dual_fraction * d for a, d in zip(old, change, strict=True)]
         for old, change in ((lam, dlam), (zl, dzl), (zu, dzu))
     )
+    new_lam = [lam[c] + primal * dlam[c] if equal[c] else new_lam[c] for c in range(m)]
 
     # The merit is f − μ Σ log(slacks and gaps) + penalty · Σ|g + s|; one logarithm gives the change of all of them.
     growth = jnp.ones_like(f)
-    for old, new in zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True):
+    for old, new in zip([*with_slack(s), *down, *up], [*with_slack(new_s), *new_down, *new_up], strict=True):
         growth = growth * (new / old)
-    further = [jnp.abs(new_g[c] + new_s[c]) - jnp.abs(g[c] + s[c]) for c in range(m)]
+    further = [a - b for a, b in zip(_missed(new_g, new_s, equal), _missed(g, s, equal), strict=True)]
     change = new_f - f - mu * jnp.log(growth) + penalty * dot(further, [jnp.ones_like(f)] * m)
     better = (once(change) <= 50 * eps * (1.0 + jnp.abs(f) + penalty)) & going
 
@@ -267,7 +284,7 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
 
     # g is a difference of logarithms near 50: it has no digits beyond 100 eps. The new point counts, as a last step may
     # well have left the constraints.
-    residual = largest([error, 0.01 * missed, *(0.01 * jnp.abs(a + b) for a, b in zip(new_g, new_s, strict=True))])
+    residual = largest([error, 0.01 * missed, *(0.01 * a for a in _missed(new_g, new_s, equal))])
 
     fell = zip([*s, *down, *up], [*new_s, *new_down, *new_up], strict=True)
     sank = zip([*lam, *zl, *zu], [*new_lam, *new_zl, *new_zu], strict=True)
@@ -294,12 +311,25 @@ def _step(functions: Functions, box: Box, state: _State, derivatives: Any, going
     )
 
 
-def _slack(wanted: Vector, g: Vector, least: Scalar, eps: float) -> list[Scalar]:
+def _missed(g: Vector, slack: Vector, equal: tuple[bool, ...]) -> list[Scalar]:
+    """By how much each constraint and its slack miss each other, and each equality its zero."""
+    return [jnp.abs(a) if either else jnp.abs(a + b) for a, b, either in zip(g, slack, equal, strict=True)]
+
+
+def _spring(size: Scalar, row: Vector, free: Vector, eps: float) -> Scalar:
+    """How stiff an equality is: what it misses shrinks by this, over the objective's size, in a step."""
+    return eps**-0.35 * size / jnp.maximum(sum(jnp.where(a, b * b, 0.0) for a, b in zip(free, row, strict=True)), 1e-30)
+
+
+def _slack(wanted: Vector, g: Vector, least: Scalar, eps: float, equal: tuple[bool, ...]) -> list[Scalar]:
     """The slacks of least merit: the room a constraint leaves, or μ/penalty where it leaves less or is violated.
 
     Only g's rounding, some 100 eps, is left out: the slack of a binding constraint has more digits than g itself.
     """
-    return [jnp.where(jnp.abs(a + b) > 100 * eps, jnp.maximum(-b, least), a) for a, b in zip(wanted, g, strict=True)]
+    return [
+        a if either else jnp.where(jnp.abs(a + b) > 100 * eps, jnp.maximum(-b, least), a)
+        for a, b, either in zip(wanted, g, equal, strict=True)
+    ]
 
 
 def _fraction(values: Vector, steps: Vector, boundary: Scalar) -> Scalar:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from t2jax._numerics.dense import Matrix, Scalar, Vector, definite, dot, factor, largest, solve_factored
 from t2jax._xla.fusion import once
 from t2jax._xla.pieces import any_lane
+from t2jax.optimize._problem import sizes
 from t2jax.optimize.methods._kkt import add_outer, hold
 
 __all__ = ["Binds", "Model", "Step", "minimise"]
@@ -37,7 +38,8 @@ class Binds(NamedTuple):
 class Model(NamedTuple):
     """The program. A variable that is not `movable` has d = 0.
 
-    size: of the objective's slopes. stiffness: of each constraint's spring, 1 as a rule.
+    size: of the objective's slopes. stiffness: of each constraint's spring, 1 as a rule. equal: which constraints are
+    equalities: they bind, and their multipliers have either sign.
     """
 
     slopes: Vector
@@ -49,6 +51,7 @@ class Model(NamedTuple):
     movable: Vector
     size: Scalar
     stiffness: Vector
+    equal: tuple[bool, ...]
 
 
 class Step(NamedTuple):
@@ -82,7 +85,12 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
     springs = [a * eps**-0.35 * model.size / b for a, b in zip(model.stiffness, slopes_of_g, strict=True)]
     # What a step could not settle must not stretch the next one's springs without end.
     most = [_MOST * model.size / jnp.sqrt(one) for one in slopes_of_g]
-    multipliers = [jnp.minimum(a, b) for a, b in zip(multipliers, most, strict=True)]
+    multipliers = [
+        jnp.clip(a, -b, b) if either else jnp.minimum(a, b)
+        for a, b, either in zip(multipliers, most, model.equal, strict=True)
+    ]
+    always = [a | True if either else a for a, either in zip(binds.active, model.equal, strict=True)]
+    binds = binds._replace(active=tuple(always))
     least_bend = eps**0.75 * model.size  # where nothing bends the step is long, not endless
     hessian = [
         [a + least_bend if i == j else a for j, a in enumerate(row)]
@@ -110,12 +118,12 @@ def minimise(model: Model, multipliers: Vector, binds: Binds, going: Scalar) -> 
         wanted = [p + k * one for p, k, one in zip(multipliers, springs, used, strict=True)]
         prices = [jnp.where(a, one, 0.0) for a, one in zip(active, wanted, strict=True)]
         after = [model.slopes[i] + dot(hessian[i], move) + dot(prices, [row[i] for row in rows]) for i in range(n)]
-        least = 100 * eps * largest([model.size, *prices])
+        least = 100 * eps * largest([model.size, *sizes(prices, model.equal)])
         wrong = Binds(
             # A constraint is a difference of logarithms near 50, and has no digits beyond these.
             tuple(
-                jnp.where(a, one < -least, one > 200 * eps * k)
-                for a, one, k in zip(active, wanted, springs, strict=True)
+                a & False if either else jnp.where(a, one < -least, one > 200 * eps * k)
+                for a, one, k, either in zip(active, wanted, springs, model.equal, strict=True)
             ),
             tuple(
                 jnp.where(a, slope < -least, f & (d < low))

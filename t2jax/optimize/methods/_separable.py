@@ -42,7 +42,7 @@ class Separable(NamedTuple):
 def separable(problem: Problem) -> Separable | None:
     """The problem in this shape; None where it has another."""
     kinds, general = problem.sorted()
-    if problem.maximise or problem.whole or len(general) != 1 or not general[0].upper:
+    if problem.maximise or problem.whole or len(general) != 1 or not general[0].upper or general[0].equal:
         return None
     terms, costs = problem.objective.power_terms(), general[0].quantity.power_terms()
     if terms is None or costs is None or problem.objective.scale is not Scale.LOG:
@@ -72,7 +72,7 @@ def separable(problem: Problem) -> Separable | None:
     sides: set[tuple[int | None, bool]] = {
         (i, False) for name, _ in problem.implied for i in problem.layout.places(name)
     }
-    sides |= {(kind.index, kind.upper) for kind in kinds if isinstance(kind, Bound)}
+    sides |= {(kind.index, upper) for kind in kinds if isinstance(kind, Bound) for upper in kind.sides}
     in_cost = {index[hub], *spokes}
     if any(i not in in_cost and (i, True) not in sides for i in gain_of):
         return None  # free and without a limit: the general method says that it is unbounded

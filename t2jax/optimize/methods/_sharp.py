@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector, dot, largest
 from t2jax._xla.fusion import once
+from t2jax.optimize._problem import sizes
 from t2jax.optimize.methods import _quadratic as quadratic
 from t2jax.optimize.methods._quadratic import Binds
 
@@ -91,7 +92,9 @@ def slope_size(free: Vector, df: Vector, hessian: Any) -> Scalar:
     return largest([*curved, _FLAT * jnp.ones_like(df[0])])
 
 
-def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_only: Any) -> Sharp:
+def sharpen(
+    box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_only: Any, equal: tuple[bool, ...]
+) -> Sharp:
     """One step: solve the quadratic model, note how good the point is with the model's prices, and move.
 
     Nothing makes it descend. minima_only: a point counts only if it is a minimum on what binds. In a lane that is not
@@ -105,12 +108,13 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     movable = [a & b for a, b in zip(box.free, matters, strict=True)]
     steep = largest([_FLAT + 0.0 * f, *(jnp.where(b, jnp.abs(a), 0.0) for a, b in zip(df, movable, strict=True))])
     # Prices out of all proportion, as after steps from afar, bend the Lagrangian beyond what may be measured by it.
-    bent = largest([0.0 * f, *_pulls(state.multipliers, dg)]) <= 1e3 * steep
+    bent = largest([0.0 * f, *_pulls(sizes(state.multipliers, equal), dg)]) <= 1e3 * steep
     size = jnp.where(bent, slope_size(movable, df, hessian), steep)
     # Where bounds hold all that could help, a constraint's price must first grow to theirs, however little is missing.
+    missing = sizes(g, equal)
     stiffness = tuple(
         jnp.where(one > jnp.maximum(200 * eps, 0.25 * before), jnp.minimum(eps**-0.2 * stiff, eps**-0.6), 1.0)
-        for one, before, stiff in zip(g, state.missed, state.stiffness, strict=True)
+        for one, before, stiff in zip(missing, state.missed, state.stiffness, strict=True)
     )
     model = quadratic.Model(
         slopes=df,
@@ -122,23 +126,28 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
         movable=movable,
         size=size,
         stiffness=stiffness,
+        equal=equal,
     )
     at_lower, at_upper = (tuple(a & b for a, b in zip(flags, movable, strict=True)) for flags in state.binds[1:])
     # A barrier's multipliers bend the Lagrangian rightly. As prices they are no start: where two constraints say the
     # same, as both sides of an equality do, only their difference means anything, and each may be of any size.
     # Nor are those of first steps from afar, whose constraints are missed by much.
     usual = [_USUAL * size / jnp.maximum(largest([jnp.abs(a) for a in row]), 1e-30) for row in dg]
+    modest = [
+        jnp.clip(a, -most, most) if either else jnp.minimum(a, most)
+        for a, most, either in zip(state.multipliers, usual, equal, strict=True)
+    ]
     prices = tuple(
-        jnp.where(state.steps == 0, 0.0, jnp.where(state.steps < _FIRST_STEPS, jnp.minimum(a, most), a))
-        for a, most in zip(state.multipliers, usual, strict=True)
+        jnp.where(state.steps == 0, 0.0, jnp.where(state.steps < _FIRST_STEPS, least, a))
+        for a, least in zip(state.multipliers, modest, strict=True)
     )
     step = quadratic.minimise(model, prices, Binds(state.binds.active, at_lower, at_upper), going)
     active, at_lower, at_upper = step.binds
     lam = step.multipliers
     slopes = tuple(df[i] + dot(lam, [row[i] for row in dg]) for i in range(n))
-    residual, violation = kkt_residual(box, size, x, lam, g, dg, slopes)
+    residual, violation = kkt_residual(box, size, x, lam, g, dg, slopes, equal)
     # Prices that cancel leave the rounding of their parts.
-    residual = jnp.maximum(residual, eps * largest([0.0 * f, *_pulls(lam, dg)]) / steep)
+    residual = jnp.maximum(residual, eps * largest([0.0 * f, *_pulls(sizes(lam, equal), dg)]) / steep)
 
     # What binds must bind here, not only where the step leads: derivatives take the optimum's word for it.
     apart = [jnp.where(a, jnp.abs(one), 0.0) for a, one in zip(active, g, strict=True)]
@@ -176,7 +185,7 @@ def sharpen(box: Box, state: Sharp, derivatives: Any, going: Scalar, *, minima_o
     done = state.done | (going & (best.rank <= enough) & settled)
 
     matters = tuple(jnp.where(going, a, b) for a, b in zip(matters, state.matters, strict=True))
-    missed = tuple(jnp.where(shorter >= 1.0, one, jnp.inf) for one in g)
+    missed = tuple(jnp.where(shorter >= 1.0, one, jnp.inf) for one in missing)
     steps = state.steps + going.astype(jnp.int32)
     return Sharp(moved, lam, step.binds, matters, best, done, steps, missed, stiffness, length)
 
@@ -187,7 +196,14 @@ def _pulls(prices: Vector, rows: Sequence[Vector]) -> list[Scalar]:
 
 
 def kkt_residual(
-    box: Box, size: Scalar, x: Vector, lam: Vector, g: Vector, rows: Sequence[Vector], slopes: Vector
+    box: Box,
+    size: Scalar,
+    x: Vector,
+    lam: Vector,
+    g: Vector,
+    rows: Sequence[Vector],
+    slopes: Vector,
+    equal: tuple[bool, ...],
 ) -> tuple[Scalar, Scalar]:
     """(largest violation of the KKT conditions, largest violation of the constraints).
 
@@ -195,7 +211,8 @@ def kkt_residual(
     x is from the optimum, in logarithms. Complementarity counts relative to the largest price, as a constraint is known
     to rounding only.
     """
-    pulls = _pulls(lam, rows)
+    prices = sizes(lam, equal)
+    pulls = _pulls(prices, rows)
     off, violation = [jnp.zeros_like(size)], jnp.zeros_like(size)
     for a, slope, low, high, free in zip(x, slopes, *box, strict=True):
         # Where the objective falls towards a bound, that is right at the bound, and off it by slope times distance.
@@ -203,7 +220,7 @@ def kkt_residual(
         off.append(jnp.where(free, jnp.abs(slope) * jnp.clip(gap, 0.0, 1.0), 0.0))
         violation = jnp.maximum(violation, jnp.where(free, jnp.maximum(low - a, a - high), 0.0))
     stationarity = largest(off) / largest([size, *pulls])
-    wrong = [jnp.zeros_like(size), *(-a for a in lam)]
+    wrong = [jnp.zeros_like(size), *(-a for a in prices)]
     wrong += [jnp.abs(a) * jnp.minimum(jnp.abs(b), 1.0) for a, b in zip(lam, g, strict=True)]
-    violation = largest([violation, *g])
-    return largest([stationarity, largest(wrong) / largest([size, *lam]), violation]), violation
+    violation = largest([violation, *sizes(g, equal)])
+    return largest([stationarity, largest(wrong) / largest([size, *prices]), violation]), violation
