@@ -120,7 +120,9 @@ class Quantity(eqx.Module):
         return self * (1.0 / validate.positive(f"the divisor of {self.label}", divisor))
 
     def __rtruediv__(self, number: Any) -> "Quantity":
-        return self**-1.0 * number if is_number(number) else NotImplemented
+        if not is_number(number):
+            return NotImplemented
+        return self**-1.0 if isinstance(number, int | float) and number == 1 else self**-1.0 * number
 
     def __pow__(self, power: Any) -> "Quantity":
         if isinstance(power, bool) or not isinstance(power, int | float):
