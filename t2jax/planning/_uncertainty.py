@@ -14,6 +14,7 @@ import numpy as np
 
 from t2jax.fitting import Fit
 from t2jax.fitting._coordinates import Kind
+from t2jax.literature import per_row_of
 
 __all__ = ["Optimum", "Progress", "Uncertainty", "caveats", "uncertainty"]
 
@@ -92,9 +93,10 @@ def caveats(fit: Fit, name: str) -> list[str]:
             f"{'counts' if one else 'count'} as known: the intervals leave {'its' if one else 'their'} uncertainty out"
         )
     # A law inside that was held as a whole is one thing. Unique tokens are given, not fitted.
-    held = [one for one in fit.names if one not in (*fit.free, *boundary) and one.split(".")[-1] != "unique_tokens"]
+    columns = [name for name, _ in per_row_of(fit.model)]
+    held = [one for one in fit.names if one not in (*fit.free, *boundary, *columns)]
     inside = [one for one in fit.names if one.startswith("law.")]
-    if inside and set(inside) <= {*held, *(one for one in inside if one.endswith("unique_tokens"))}:
+    if inside and set(inside) <= {*held, *columns}:
         held = ["the loss law", *(one for one in held if one not in inside)]
     if held:
         count = "counts" if len(held) == 1 else "count"

@@ -126,6 +126,7 @@ def test_a_law_is_planned_for_by_the_command_line(capsys, law_file):
     np.testing.assert_allclose([said["optimum"]["params"], said["optimum"]["tokens"]], [n, d], rtol=1e-5)
     assert said["objective"]["kind"] == "Quantised"
     assert said["uncertainty"]["method"] == "delta"
+    assert not any("fixed in the fit" in note for note in said["notes"])  # bits are a column
     assert "The lowest loss" in command(capsys, *words).out
 
 
