@@ -366,7 +366,7 @@ def test_a_fit_names_its_data_set():
     runs = Dataset(columns, entry)
     fit = t2.fit(t2.Chinchilla, runs.where(), starts=16)
     assert fit.source == fit.model.provenance.name == "chinchilla_besiroglu"
-    assert fit.model.provenance.citation == "fitted to chinchilla_besiroglu, 16 rows, Huber(delta=0.001)"
+    assert fit.model.provenance.citation == "fitted to chinchilla_besiroglu, 16 rows, Huber(0.001) on the log"
     with pytest.raises(ValueError, match=r'^chinchilla_besiroglu has no column "samples" \(k, samples per query\)'):
         t2.fit(t2.T2Loss, runs)
     columns["loss"][3] = -1.0

@@ -14,7 +14,7 @@ import numpy as np
 from t2jax.fitting import _estimators as estimators
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_names, coefficient_values
 from t2jax.fitting._result import Fit
-from t2jax.literature import Role, built, described, names_of, numbers_in, parsed
+from t2jax.literature import Role, built, described, names_of, numbers_in
 
 __all__ = ["read", "write"]
 
@@ -51,7 +51,7 @@ def write(fit: Fit, path: Path, ensemble: Any) -> None:
 
 def read(path: Path) -> Fit:
     """What `write` wrote. Raises ValueError for a file without a fit."""
-    content = parsed(path.read_bytes(), str(path))
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(content, dict) or "fit" not in content:
         raise ValueError(f'{path} holds no fit: it has no key "fit"')
     told = dict(content.pop("fit"))
