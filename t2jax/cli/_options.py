@@ -4,6 +4,7 @@ Loads tyro, which the `cli` extra installs, but not JAX.
 """
 
 import io
+import textwrap
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -24,12 +25,28 @@ from t2jax.cli._sweep_options import Frontier, Sweep
 from t2jax.cli._terminal import restyled
 from t2jax.planning._field import Field
 from t2jax.planning._fields import FOR_MONEY, TABLE
+from t2jax.planning._figure_table import ALLOCATION, FLOPS, MONEY_FIGURES, in_words
 from t2jax.planning._scenario import checked_scenario
 from t2jax.planning._spelling import as_option
 
 __all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
+
+
+_PLAN_WORDS = {
+    "allocations": textwrap.fill(
+        f"The optimum and each baseline have {in_words((*ALLOCATION, *FLOPS))}, outside_fit, why_none. With a fitted "
+        "file uncertainty has level, method (ensemble, delta), members, solved, and [low, high] of params, tokens, "
+        "samples and value. What there is none of is null.",
+        104,
+    ),
+    "money": textwrap.fill(
+        f"With --hardware allocations have {in_words(MONEY_FIGURES, last=' and ')} in place of FLOPs, and kv_cache "
+        "says how large it is taken to be.",
+        110,
+    ),
+}
 
 
 class Plan(HasFields, Plugged):
@@ -63,14 +80,11 @@ class Plan(HasFields, Plugged):
       higher_is_better, kind, sources, unique_tokens), optimum, baselines (chinchilla, one_sample), notes,
       and prices, a list of (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the
       file of the picture.
-      The optimum and each baseline have params, tokens, samples, tokens_per_param, overtraining_ratio,
-      loss_nats (of the loss law), pass_at_k, value (of what is planned for), train_flops, inference_flops,
-      total_flops, outside_fit, why_none. With a fitted file uncertainty has level, method (ensemble, delta),
-      members, solved, and [low, high] of params, tokens, samples and value. What there is none of is null.
-      With --hardware allocations have training_usd, serving_usd, usd, usd_per_solved_task, training_device_hours,
-      time_per_output_token and time_to_first_token (seconds) and replica_memory (bytes) in place of FLOPs, and
-      kv_cache says how large it is taken to be.
+      {allocations}
+      {money}
     """
+
+    words = _PLAN_WORDS
 
     plot: PlotFile = None
     """Draw the plan, too: a .png, .pdf or .svg file. Never overwritten."""

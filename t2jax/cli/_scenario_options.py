@@ -1,12 +1,12 @@
 """Options that are rows of the table of fields: which of them a command has, and as what tyro is to know them."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import make_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from t2jax.cli._arguments import as_typed, option
-from t2jax.planning._field import Field
+from t2jax.planning._field import Field, documented
 from t2jax.planning._fields import TABLE
 from t2jax.planning._scenario import checked_value, fields_set
 from t2jax.planning._spelling import as_option
@@ -17,8 +17,11 @@ __all__ = ["HasFields", "Scenario", "check_values", "given", "typed_in", "with_f
 class HasFields:
     """A command with an option for each of its `rows`, before those that its class says itself.
 
-    `with_fields` makes the dataclass that tyro parses: only then are all fields known that were added.
+    `with_fields` makes the dataclass that tyro parses: only then are all fields known that were added. A docstring may
+    have names in braces, which begin lines, for which `words` has the text.
     """
+
+    words: ClassVar[Mapping[str, str]] = {}
 
     @staticmethod
     def rows() -> Sequence[Field]:
@@ -44,14 +47,14 @@ def with_fields(command: type) -> Any:
 
 
 @functools.cache
-def _built(command: type, rows: tuple[Field, ...]) -> Any:
+def _built(command: type[HasFields], rows: tuple[Field, ...]) -> Any:
     options = [(one.name, option(one.kind, one.help_for(as_option)), one.default) for one in rows]
     own = [
         (name, kind, *([vars(command)[name]] if name in vars(command) else []))
         for name, kind in command.__annotations__.items()
     ]
     spec: Any = [*options, *own]
-    said = {"__doc__": command.__doc__, "__module__": command.__module__}
+    said = {"__doc__": documented(command.__doc__ or "", **command.words), "__module__": command.__module__}
     return make_dataclass(command.__name__, spec, bases=(command,), namespace=said, frozen=True, kw_only=True)
 
 

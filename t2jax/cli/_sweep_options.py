@@ -1,5 +1,6 @@
 """What `t2jax sweep` and `t2jax frontier` take: the options of a plan, of files, and ranges."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from t2jax.cli._plot_options import PlotFile, check_plot
 from t2jax.cli._plugins import Plugged
 from t2jax.cli._scenario_options import Scenario, check_values, given, typed_in
 from t2jax.planning._fields import NUMBERS, field
+from t2jax.planning._figure_table import RESULTS
 from t2jax.planning._reasons import contradiction
 from t2jax.planning._scenario import checked_value
 from t2jax.planning._spelling import as_option
@@ -23,6 +25,16 @@ _File = Annotated[str | None, text("FILE"), tyro.conf.arg(help_behavior_hint="")
 _Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="COLUMN", help_behavior_hint="")]
 _MOST_POINTS = 1_000_000
 _MOST_ROWS = 10_000_000
+
+
+_SWEEP_WORDS = {
+    "columns": textwrap.fill(
+        f"The plans have all columns of the table and {', '.join(RESULTS[:-1])} and {RESULTS[-1]}. A row that cannot "
+        "be read gets the status bad_input, and its reason names the line; the others are answered.",
+        114,
+        subsequent_indent="  ",
+    )
+}
 
 
 class Sweep(Scenario, Plugged):
@@ -39,15 +51,14 @@ class Sweep(Scenario, Plugged):
     Other columns, such as a name, pass through and are listed. One that is nearly called as an option is refused, as
       its cap or budget would be ignored: rename it, or give --pass-through.
 
-    The plans have all columns of the table and params, tokens, samples, tokens_per_param, overtraining_ratio,
-      loss_nats, pass_at_k, value, train_flops_used, inference_flops_used, total_flops_used, in_fit_range, status and
-      reason. A row that cannot be read gets the status bad_input, and its reason names the line; the others are
-      answered.
+    {columns}
 
     With --resume a finished output is checked: a folder by its sums, a .csv or .tsv by answering its rows again.
 
     Exit status: 0 answered, bad rows counted; 1 no row has a solution; 2 bad usage; 130 stopped.
     """
+
+    words = _SWEEP_WORDS
 
     scenarios: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TABLE", help_behavior_hint="")]
     """A .csv, .tsv or .parquet file."""

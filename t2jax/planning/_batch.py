@@ -6,6 +6,7 @@ program (see `programs`). What differs within a structure, coefficients included
 
 import functools
 import os
+import textwrap
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from t2jax._io.usage import UsageError, printable
 from t2jax.optimize import Status
 from t2jax.planning._aim import Aim
 from t2jax.planning._coefficients import not_identified
+from t2jax.planning._field import described, documented
+from t2jax.planning._fields import TABLE
+from t2jax.planning._figure_table import in_words
 from t2jax.planning._figures import figures_at
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._objective import objective
@@ -53,22 +57,20 @@ def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] 
     plans = t2.plan_batch(scenarios, queries=1e9, output_tokens=500)
     ```
 
-    batch: a pyarrow RecordBatch or Table. Its columns are called as the options of `t2jax plan`, with underscores:
-        total_flops, train_flops, inference_flops, target, queries, prompt_tokens, output_tokens, no_share_prompt,
-        max_params, max_tokens, max_samples, task, law, G, gamma, unique_tokens, integer_samples. Each may be absent;
-        null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass through, but for
-        those that look misspelt.
+    batch: a pyarrow RecordBatch or Table. Its columns are called as the options of `t2jax plan`, with underscores. Each
+        may be absent; null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass
+        through, but for those that look misspelt. They are
+        {columns}
     files: may a cell of task or law name a JSON file, of at most 10 MB? False for tables of strangers.
     pass_through: columns that are not read, however they are called.
     defaults: by the same names, for cells that are not given; task and law may be objects. A default gives way in a
         row that asks for something else instead: `law` to a task, `total_flops` to a target, and the reverse.
 
-    Returns what was given, with the columns params, tokens, samples (N, D, k), tokens_per_param, overtraining_ratio
-    (D over the tokens for which N is compute-optimal), loss_nats (of the loss law), pass_at_k (exp −loss for a
-    `T2Loss`), value (of what is planned for), train_flops_used, inference_flops_used, total_flops_used, in_fit_range
-    (is N, D, k within what was fitted on), status and reason. status is "solved", "infeasible", "unbounded",
-    "not_converged", "not_finite" or "bad_input", the reason of all but the first is in words, and what there is none of
-    is null. A bad row keeps no other from its answer.
+    Returns what was given, with the columns
+        {results}.
+    in_fit_range: is N, D, k within what was fitted on? status is "solved", "infeasible", "unbounded", "not_converged",
+    "not_finite" or "bad_input", and the reason of all but the first is in words. What there is none of is null.
+    A bad row keeps no other from its answer.
 
     It is pure: the same rows give the same answers, in float64 whatever JAX is set to, and nothing is kept but compiled
     programs. So other systems can call it on pieces of a table, each piece at least some thousand rows long:
@@ -93,6 +95,14 @@ def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] 
         raise TypeError(f"pass_through must be a list of columns, got {pass_through!r}")
     check_columns(batch.column_names, pass_through)
     return answered(batch, given, {}, files=files, pass_through=pass_through)
+
+
+if plan_batch.__doc__:  # not with python -OO
+    plan_batch.__doc__ = documented(
+        plan_batch.__doc__,
+        columns=described([one for one in TABLE if one.column], as_column),
+        results=textwrap.fill(in_words(RESULTS, fully=True, last=" and "), 112, break_on_hyphens=False),
+    )
 
 
 def answered(

@@ -1,7 +1,9 @@
 """What a row of the table of fields says: see `_fields` for the table itself. Loads no JAX and no NumPy."""
 
+import inspect
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -9,7 +11,18 @@ from typing import Any, Literal
 from t2jax._io.text import human
 from t2jax.planning._spelling import Spelling
 
-__all__ = ["AT_LEAST_ONE", "NONNEGATIVE", "POSITIVE", "SHARE", "Domain", "Field", "Group", "Kind"]
+__all__ = [
+    "AT_LEAST_ONE",
+    "NONNEGATIVE",
+    "POSITIVE",
+    "SHARE",
+    "Domain",
+    "Field",
+    "Group",
+    "Kind",
+    "described",
+    "documented",
+]
 
 
 @dataclass(frozen=True)
@@ -83,3 +96,17 @@ class _Spelled(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return self._spelled(name)
+
+
+def described(rows: Iterable[Field], spelled: Spelling) -> str:
+    """A line for each field, with its help: for documentation."""
+    return "\n".join(f"{one.name}: {one.help_for(spelled)}" for one in rows)
+
+
+def documented(docstring: str, **words: str) -> str:
+    """A docstring with words in place of {their name}, which begins its line: they are as far indented."""
+    text = inspect.cleandoc(docstring)
+    for name, said in words.items():
+        (before,) = re.findall(rf"^( *)\{{{name}\}}", text, re.MULTILINE)
+        text = text.replace(f"{{{name}}}", said.replace("\n", f"\n{before}"))
+    return text

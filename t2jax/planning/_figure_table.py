@@ -1,12 +1,13 @@
 """The table of result figures: a row for each number that a plan has, whoever shows it. Loads no JAX and no NumPy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from t2jax._io.text import fixed, flops, gigabytes, human, milliseconds, percent, times, whole_or_significant
 
-__all__ = ["ALLOCATION", "FIGURES", "FLOPS", "MONEY_FIGURES", "OF_TABLES", "Figure", "figure"]
+__all__ = ["ALLOCATION", "FIGURES", "FLOPS", "MONEY_FIGURES", "OF_TABLES", "RESULTS", "Figure", "figure", "in_words"]
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,9 @@ class Figure:
     """One number of a result.
 
     group: "allocation", what is said of every allocation; "flops" and "usd", what it takes, in either unit; "quality",
-    what may be planned for and is the `value`. help: what it is, for documentation, empty where the name says it.
-    title: beside it in a printed plan. symbol: above it where there is little room. axis: of a picture, with the unit.
-    written: how it is printed.
+    what may be planned for and is the `value`. title: beside it in a printed plan. symbol: above it where there is
+    little room. axis: of a picture, with the unit. help: what it is, in brackets behind its name; empty where the name
+    says it. meaning: more of that, for documentation of Python. written: how it is printed.
     """
 
     name: str
@@ -26,12 +27,12 @@ class Figure:
     axis: str = ""
     unit: str = ""
     help: str = ""
+    meaning: str = ""
     written: Callable[[float], str] = human
 
     def __post_init__(self) -> None:
-        for name in ("symbol", "axis"):
-            if not getattr(self, name):
-                object.__setattr__(self, name, self.title)
+        for name, otherwise in (("symbol", self.title), ("axis", self.title), ("meaning", self.help)):
+            object.__setattr__(self, name, getattr(self, name) or otherwise)
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -44,7 +45,7 @@ FIGURES: tuple[Figure, ...] = (
         "allocation",
         "over-training D/D*(N)",
         "D/D*(N)",
-        help="D over the tokens for which N is compute-optimal",
+        meaning="D over the tokens for which N is compute-optimal",
         written=times,
     ),
     Figure(
@@ -56,7 +57,7 @@ FIGURES: tuple[Figure, ...] = (
         help="of the loss law",
         written=fixed(4),
     ),
-    Figure("pass_at_k", "allocation", "pass@k", help="exp −loss for a `T2Loss`", written=percent),
+    Figure("pass_at_k", "allocation", "pass@k", meaning="exp −loss for a `T2Loss`", written=percent),
     Figure("value", "allocation", "value", help="of what is planned for", written=fixed(4)),
     Figure(
         "task_loss_nats",
@@ -102,3 +103,24 @@ FLOPS = _of("flops")
 MONEY_FIGURES = _of("usd")
 OF_TABLES = (*ALLOCATION, *(f"{name}_used" for name in FLOPS))
 """The numbers in each row of a table of plans, where the budgets have the plain names."""
+RESULTS = (*OF_TABLES, "in_fit_range", "status", "reason")
+"""The columns of a table of plans that were not in the table of scenarios."""
+
+
+def in_words(names: Sequence[str], *, fully: bool = False, last: str = ", ") -> str:
+    """'params, loss_nats (of the loss law), a and b (seconds)': names with what they are, in brackets.
+
+    fully: as documentation of Python says it. last: what stands before the last of them.
+    """
+    parts: list[str] = []
+    for help, group in groupby(names, lambda name: _said_of(name, fully)):
+        parts += [f"{' and '.join(group)} ({help})"] if help else list(group)  # noqa: B031
+    return last.join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+
+
+def _said_of(name: str, fully: bool) -> str:
+    try:
+        one = figure(name)
+    except KeyError:  # no number: in_fit_range, status, reason
+        return ""
+    return one.meaning if fully else one.help

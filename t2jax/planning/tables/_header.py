@@ -8,13 +8,10 @@ from collections.abc import Collection, Sequence
 
 from t2jax._io.usage import printable
 from t2jax.planning._fields import COLUMNS
-from t2jax.planning._figure_table import OF_TABLES as FIGURES
+from t2jax.planning._figure_table import OF_TABLES as FIGURES, RESULTS
 from t2jax.planning._spelling import Spelling, as_column
 
 __all__ = ["FIGURES", "RESULTS", "check_columns", "passed_through"]
-
-RESULTS = (*FIGURES, "in_fit_range", "status", "reason")
-"""The columns that are added."""
 
 _NEAR = 0.8
 """Share of letters in common from which on a name is taken for a misspelt one: n_queries is, num_queries is not."""
