@@ -11,12 +11,13 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import t2jax
+from t2jax._io.text import flops
 from t2jax.cli import main
 from t2jax.cli._arguments import read_number
 from t2jax.planning import _problem as problem
 from t2jax.planning._baselines import balanced_tokens
 from t2jax.planning._coefficients import law_or_task
-from t2jax.planning._report import _advantage, flops, plan_text
+from t2jax.planning._report import _advantage, plan_text
 
 LAW = {"kind": "Chinchilla", "E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
 TASK = {"kind": "T2Loss", "law": LAW, "G": 1.0, "gamma": 0.3}

@@ -1,40 +1,29 @@
 """`t2jax frontier`: the optimum along a range, as a table that a person reads, as JSON, or in a file."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from t2jax._io.output import arrow
-from t2jax._io.text import aligned, human
+from t2jax._io.text import aligned
 from t2jax._io.usage import UsageError, refuse_existing
 from t2jax.cli._sweep import defaults_of
 from t2jax.cli._sweep_options import Frontier, Span
 from t2jax.planning._aim import Aim
 from t2jax.planning._batch import RESULTS, answered
+from t2jax.planning._fields import field
+from t2jax.planning._figure_table import figure
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._objective import objective
-from t2jax.planning._report import flops
 from t2jax.planning._scenario import DEFAULT_TASK, NAMES, as_option, lacks_demand
 from t2jax.planning.tables._files import write_table
 
-__all__ = ["TITLES", "answer", "frontier_text"]
+__all__ = ["answer", "frontier_text"]
 
 _ALL = 40
 """As many rows are shown; of more about half as many, evenly spread."""
-TITLES = {
-    "total_flops": "FLOPs",
-    "train_flops": "training FLOPs",
-    "inference_flops": "inference FLOPs",
-    "target": "target",
-    "queries": "queries",
-    "prompt_tokens": "prompt tokens",
-    "output_tokens": "output tokens",
-    "unique_tokens": "unique tokens",
-    "max_params": "max N",
-    "max_tokens": "max D",
-    "max_samples": "max k",
-}
 
 
 def answer(frontier: Frontier, span: Span) -> dict[str, Any]:
@@ -80,28 +69,27 @@ def frontier_text(said: dict[str, Any]) -> str:
     shown = solved
     if len(solved) > _ALL:
         shown = [solved[i] for i in np.linspace(0, len(solved) - 1, _ALL // 2).round().astype(int)]
-    columns = {TITLES.get(varied, varied): lambda row: _varied(varied, row[varied]) + " "}
-    columns["N"] = lambda row: human(row["params"]) + " "
-    columns["D"] = lambda row: human(row["tokens"]) + " "
-    if said["of"] != "loss_nats":
-        columns["k"] = lambda row: _samples(row["samples"]) + " "
-    columns["D/N"] = lambda row: human(row["tokens_per_param"]) + " "
-    if said["of"] == "task_loss_nats":
-        columns["−log pass@k"] = lambda row: f"{row['value']:.4f} "
-    elif said["of"] == "loss_nats":
-        columns["loss"] = lambda row: f"{row['loss_nats']:.4f} "
-    elif said["of"] != "pass_at_k":
-        columns[said["of"]] = lambda row: f"{row['value']:.4g} "
+    varies = field(varied)
+    of, for_task = said["of"], said["of"] != "loss_nats"
+    names = ("params", "tokens", *(["samples"] if for_task else []), "tokens_per_param")
+    columns: list[_Column] = [(varies.title, lambda row: varies.written(row[varied])), *map(_column, names)]
+    if not for_task:
+        columns.append(_column("loss_nats"))
+    elif of == "task_loss_nats":
+        columns.append(_column(of, "value"))
+    elif of != "pass_at_k":
+        columns.append((of, lambda row: f"{row['value']:.4g}"))
     if any(row["pass_at_k"] is not None for row in solved):
-        columns["pass@k"] = lambda row: f"{100 * row['pass_at_k']:.4g}% "
+        columns.append((figure("pass_at_k").symbol, lambda row: f"{100 * row['pass_at_k']:.4g}%"))
     if any(row["inference_flops_used"] is not None and row["total_flops_used"] is not None for row in rows):
-        columns["training"] = lambda row: f"{100 * row['train_flops_used'] / row['total_flops_used']:.3g}% "
+        columns.append(("training", lambda row: f"{100 * row['train_flops_used'] / row['total_flops_used']:.3g}%"))
+    total, total_written = _column("total_flops_used")
     if varied == "target":
-        columns["FLOPs"] = lambda row: flops(row["total_flops_used"]) + " "
+        columns.append((total, total_written))
     elif any(row["total_flops_used"] and abs(row["total_flops_used"] / row[varied] - 1) > 1e-6 for row in solved):
-        columns["FLOPs used"] = lambda row: flops(row["total_flops_used"]) + " "
-    cells = [[*(title + " " for title in columns)]]
-    cells += [[show(row) for show in columns.values()] for row in shown]
+        columns.append((f"{total} used", total_written))
+    cells = [[f"{title} " for title, _ in columns]]
+    cells += [[f"{written(row)} " for _, written in columns] for row in shown]
     for line, row in zip(cells[1:], shown, strict=True):
         line[1] = line[1].rstrip() + (" " if row["in_fit_range"] else "*")
 
@@ -113,7 +101,7 @@ def frontier_text(said: dict[str, Any]) -> str:
         if len(shown) < len(solved):
             lines.append(f"  {len(shown)} of {len(solved):,} rows; --out and --json give all")
     for status, first, count in _unsolved(rows):
-        where = f"{TITLES.get(varied, varied)} {_varied(varied, first[varied])}"
+        where = f"{varies.title} {varies.written(first[varied])}"
         begins = f"{count} rows have no solution, for example" if count > 1 else "no solution for"
         lines.append(f"  {begins} {where}: {status.replace('_', ' ')}: {first['reason']}")
     if said["out"] is not None:
@@ -121,6 +109,16 @@ def frontier_text(said: dict[str, Any]) -> str:
     if said["plot"] is not None and solved:
         lines.append(f"The picture is in {said['plot']}")
     return "\n".join(lines)
+
+
+_Column = tuple[str, Callable[[Mapping[str, Any]], str]]
+"""What stands above it, and how a row's cell is written."""
+
+
+def _column(name: str, key: str | None = None) -> _Column:
+    """Of a figure of the table. key: where it is in a row, if not by its name."""
+    one = figure(name)
+    return one.symbol, lambda row: one.written(row[key or name])
 
 
 def _title(said: dict[str, Any]) -> str:
@@ -149,13 +147,3 @@ def _unsolved(rows: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], int
             first, count = found.get(row["status"], (row, 0))
             found[row["status"]] = first, count + 1
     return [(status, first, count) for status, (first, count) in found.items()]
-
-
-def _varied(name: str, value: float) -> str:
-    if name.endswith("flops"):
-        return flops(value)
-    return f"{value:.4g}" if name in ("target", "G", "gamma") else human(value)
-
-
-def _samples(k: float) -> str:
-    return f"{k:,.0f}" if k >= 1000 or abs(k - round(k)) < 1e-6 * k else f"{k:.4g}"

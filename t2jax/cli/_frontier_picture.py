@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from t2jax.cli._frontier import TITLES
+from t2jax.planning._fields import field
+from t2jax.planning._figure_table import figure
 from t2jax.plot._saving import saved
 from t2jax.plot._style import COLOURS, finish, human_axis, log_axis, series
 
@@ -18,18 +19,18 @@ def draw_frontier(said: dict[str, Any], path: str) -> None:
     solved = [row["status"] == "solved" for row in rows]
     known = [row["status"] == "solved" and row["in_fit_range"] for row in rows]
     for_task = said["of"] != "loss_nats"
-    third = ("samples", "samples per query k") if for_task else ("tokens_per_param", "tokens per parameter D/N")
-    quality = {
-        "pass_at_k": ("pass_at_k", "pass@k"),
-        "task_loss_nats": ("value", "task loss −log pass@k (nats)"),
-        "loss_nats": ("loss_nats", "loss (nats per token)"),
-    }[said["of"]]
+    reached = {"task_loss_nats": "value"}.get(said["of"], said["of"])
     if varied == "target":  # what is reached was asked for: what it costs is the answer
-        quality = ("total_flops_used", "compute (FLOPs)")
+        quality = ("total_flops_used", figure("total_flops").axis)
+    elif reached in rows[0]:
+        quality = (reached, figure(said["of"]).axis)
+    else:  # of a user's own task
+        quality = ("value", said["of"])
     x = np.array([row[varied] for row in rows], dtype=float)
-    figure = Figure(figsize=(10.5, 7.2), layout="constrained")
-    panels = [("params", "parameters N"), ("tokens", "training tokens D"), third, quality]
-    for ax, (key, title) in zip(figure.subplots(2, 2, squeeze=False, sharex=True).flat, panels, strict=True):
+    picture = Figure(figsize=(10.5, 7.2), layout="constrained")
+    decided = ("params", "tokens", "samples" if for_task else "tokens_per_param")
+    panels = [*((name, figure(name).axis) for name in decided), quality]
+    for ax, (key, title) in zip(picture.subplots(2, 2, squeeze=False, sharex=True).flat, panels, strict=True):
         y = np.array(
             [row[key] if ok and row[key] is not None else np.nan for ok, row in zip(solved, rows, strict=True)]
         )
@@ -43,17 +44,9 @@ def draw_frontier(said: dict[str, Any], path: str) -> None:
             ax.plot(x, y, color=COLOURS[0], linestyle=":", linewidth=2, label="outside the fitted range")
         if any(known):
             series(ax, x, inside, "within it" if solved != known else None)
-        finish(ax, _XTITLES.get(varied, TITLES.get(varied, varied)), title)
-        if ax is not figure.axes[0] and (legend := ax.get_legend()):
+        finish(ax, field(varied).axis, title)
+        if ax is not picture.axes[0] and (legend := ax.get_legend()):
             legend.remove()
-    for ax in figure.axes[:2]:
+    for ax in picture.axes[:2]:
         ax.set_xlabel("")
-    saved(figure, path)
-
-
-_XTITLES = {
-    "total_flops": "compute of training and inference (FLOPs)",
-    "train_flops": "training compute (FLOPs)",
-    "inference_flops": "inference compute (FLOPs)",
-    "target": "target",
-}
+    saved(picture, path)

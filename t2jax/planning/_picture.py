@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from t2jax._io.text import human
+from t2jax._io.text import flops, human
 from t2jax.literature import known_models
+from t2jax.planning._figure_table import figure
 from t2jax.planning._problem import Problem
-from t2jax.planning._report import LIMITS, flops, shown_baselines
+from t2jax.planning._report import limit_title, shown_baselines
 from t2jax.plot import plane
 from t2jax.plot._labels import Labels
 from t2jax.plot._saving import saved
@@ -94,7 +95,7 @@ def _limits(problem: Problem, best: dict[str, Any]) -> dict[str, Constraint]:
         limit = float(constraint.limit)
         shown = f"{limit / 1e9:.3g} GB" if name == "memory" else rounded(limit)
         reached = problem.aim.title if problem.aim.higher_is_better else "loss"
-        of = reached if name == "target" else LIMITS[name]
+        of = reached if name == "target" else limit_title(name)
         found[f"{of} {'≤' if constraint.upper else '≥'} {shown}"] = constraint
     if problem.scenario["target"] is not None:
         total = _SERVED[problem.costing.unit][2]
@@ -142,7 +143,7 @@ def _bill(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None:
             ax.plot([plans[row][key] for row in rows], range(len(rows)), color=style.colour, marker=style.marker,
                     markersize=9, linestyle="none", label=name)  # fmt: skip
         ax.margins(x=0.1)
-        finish(ax, "compute (FLOPs)", "")
+        finish(ax, figure("total_flops").axis, "")
     ax.grid(False, axis="y")
     ax.legend(fontsize=10.5, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0)
 

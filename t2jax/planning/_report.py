@@ -2,26 +2,18 @@
 
 import math
 import textwrap
+from functools import partial
 from typing import Any
 
-from t2jax._io.text import aligned, human
+from t2jax._io.text import aligned, fixed, flops, gigabytes, human, milliseconds, percent, times
+from t2jax.planning._field import Kind
+from t2jax.planning._fields import TABLE, field
+from t2jax.planning._figure_table import figure
 from t2jax.planning._spelling import Spelling, as_option
 
-__all__ = ["LIMITS", "assumed", "flops", "plan_text", "shown_baselines"]
+__all__ = ["assumed", "limit_title", "plan_text", "shown_baselines"]
 
 _WIDTH = 100
-LIMITS = {
-    "total_flops": "total FLOPs",
-    "train_flops": "training FLOPs",
-    "inference_flops": "inference FLOPs",
-    "target": "target",
-    "max_params": "parameters",
-    "max_tokens": "training tokens",
-    "max_samples": "samples per query",
-    "usd": "dollars",
-    "memory": "memory of a replica",
-    "max_time_per_token": "seconds per output token",
-}
 _TOTAL = {"flops": "total_flops", "usd": "usd"}
 _IN_WORDS = {"flops": "FLOPs", "usd": "dollars"}
 
@@ -40,10 +32,9 @@ def _unit(said: dict[str, Any]) -> str:
     return "usd" if "hardware" in said else "flops"
 
 
-def flops(value: float) -> str:
-    """1e24 → '1.00e24', 2e9 → '2.00e9'."""
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+def limit_title(name: str) -> str:
+    """What a limit is on: of a field, or of the memory that devices have."""
+    return figure("replica_memory").title if name == "memory" else field(name).limit
 
 
 def _problem(said: dict[str, Any]) -> str:
@@ -65,14 +56,14 @@ def _problem(said: dict[str, Any]) -> str:
     if inputs["queries"] is not None or inputs["inference_flops"] is not None:
         lines.append(f"  demand     {_demand(said)}")
     caps = [
-        f"{letter} ≤ {human(inputs[key])}"
-        for letter, key in (("N", "max_params"), ("D", "max_tokens"), ("k", "max_samples"))
-        if inputs[key] is not None
+        f"{one.symbol or one.limit} ≤ {one.written(inputs[one.name])}"
+        for one in TABLE
+        if one.group == "cap" and one.kind is Kind.NUMBER and inputs[one.name] is not None
     ]
     if inputs["target"] is not None and (inputs["train_flops"] or inputs["inference_flops"]):
         caps.append(_budgets(said))
     if inputs.get("max_time_per_token") is not None:
-        caps.append(f"{_milliseconds(inputs['max_time_per_token'])} per output token")
+        caps.append(f"{milliseconds(inputs['max_time_per_token'])} per output token")
     if objective["unique_tokens"] is not None:
         caps.append(f"{human(objective['unique_tokens'])} unique tokens")
     if caps:
@@ -143,36 +134,41 @@ def _table(said: dict[str, Any]) -> str:
         if any(cells):
             rows.append([label, *cells])
 
-    def outside(one: dict[str, Any], name: str) -> str:
-        return "*" if any(sentence.startswith(name) for sentence in one["outside_fit"]) else " "
+    def show(name: str, more: str = "", mark: Any = lambda _: " ") -> None:
+        """A row for a figure of the table. more: behind its title. mark: behind each number."""
+        row = figure(name)
+        add(row.title + more, lambda one: row.written(one[name]) + mark(one))
 
-    add("parameters N", lambda one: human(one["params"]) + outside(one, "params"))
-    add("training tokens D", lambda one: human(one["tokens"]) + outside(one, "tokens"))
+    def outside(name: str) -> Any:
+        return lambda one: "*" if any(sentence.startswith(name) for sentence in one["outside_fit"]) else " "
+
+    of = said["objective"]["of"]
+    show("params", mark=outside("params"))
+    show("tokens", mark=outside("tokens"))
     if task:
-        add("samples per query k", lambda one: _samples(one["samples"]) + outside(one, "samples"))
-    add("tokens per parameter", lambda one: human(one["tokens_per_param"]) + " ")
-    add("over-training D/D*(N)", lambda one: _times(one["overtraining_ratio"]))
-    if said["objective"]["of"] == "task_loss_nats":
-        add("task loss −log pass@k", lambda one: f"{one['value']:.4f} ")
+        show("samples", mark=outside("samples"))
+    show("tokens_per_param")
+    add(figure("overtraining_ratio").title, lambda one: _times(one["overtraining_ratio"]))
+    if of == "task_loss_nats":
+        add(figure(of).title, lambda one: f"{figure(of).written(one['value'])} ")
     elif said["optimum"]["loss_nats"] is not None:
-        add("loss (nats per token)", lambda one: f"{one['loss_nats']:.4f} ")
-    if said["objective"]["of"] not in ("task_loss_nats", "loss_nats", "pass_at_k"):
+        show("loss_nats")
+    if of not in ("task_loss_nats", "loss_nats", "pass_at_k"):
         add(said["objective"]["title"], lambda one: f"{one['value']:.4g} ")
     if task and said["optimum"]["pass_at_k"] is not None:
-        approximate = " (exp −loss)" if said["objective"]["of"] == "task_loss_nats" else ""
-        add(f"pass@k{approximate}", lambda one: _percent(one["pass_at_k"]) + " ")
+        show("pass_at_k", " (exp −loss)" if of == "task_loss_nats" else "")
     if "hardware" in said:
-        add("training, USD", lambda one: human(one["training_usd"]) + " ")
-        add("serving, USD", lambda one: human(one["serving_usd"]) + " ")
+        show("training_usd")
+        show("serving_usd")
         if task:
-            add("USD per solved task", lambda one: human(one["usd_per_solved_task"] or math.nan) + " ")
-        add("time per output token", lambda one: _milliseconds(one["time_per_output_token"]) + " ")
-        add("memory of a replica", lambda one: _gigabytes(one["replica_memory"]) + " ")
+            add(figure("usd_per_solved_task").title, lambda one: human(one["usd_per_solved_task"] or math.nan) + " ")
+        show("time_per_output_token")
+        show("replica_memory")
     else:
-        add("training FLOPs", lambda one: _share(one, "train_flops"))
-        add("inference FLOPs", lambda one: _share(one, "inference_flops"))
+        for name in ("train_flops", "inference_flops"):
+            add(figure(name).title, partial(_share, key=name))
     if said["inputs"]["target"] is not None:
-        add(f"total {_IN_WORDS[_unit(said)]}", lambda one: _amount(said, one[_TOTAL[_unit(said)]]) + " ")
+        show(_TOTAL[_unit(said)])
     lines = [aligned(rows)]
     lines += _unspent(said)
     lines += [
@@ -192,7 +188,7 @@ def _unspent(said: dict[str, Any]) -> list[str]:
     spent, total = said["baselines"]["chinchilla"][key], said["inputs"][key]
     if total is None or spent is None or spent > 0.99 * total:
         return []
-    left = _percent(1 - spent / total)
+    left = percent(1 - spent / total)
     return [f"  Chinchilla-optimal: within the limits, {left} of the budget stays unspent"]
 
 
@@ -229,7 +225,7 @@ def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[s
     if abs(other[key] - optimum[key]) <= 1e-6 * size:
         return f"as much {much} as" if cost else "as good as"
     if cost:
-        return f"{_percent(1 - optimum[key] / other[key])} less {much} than"
+        return f"{percent(1 - optimum[key] / other[key])} less {much} than"
     gain = abs(other[key] - optimum[key])
     if objective["of"] == "pass_at_k":
         return f"{100 * gain:.3g} points of pass@k above"
@@ -241,22 +237,14 @@ def _uncertainty(said: dict[str, Any]) -> str:
     found = said["uncertainty"]
     if found is None:
         return ""
-    of_value = {"flops": flops, "usd": human, "pass_at_k": _percent}.get(
-        said["objective"]["quantity"], lambda value: f"{value:.4f}"
-    )
-    value = {
-        "flops": "total FLOPs",
-        "usd": "total dollars",
-        "pass_at_k": "pass@k",
-        "task_loss_nats": "task loss −log pass@k",
-        "loss_nats": "loss (nats per token)",
-    }
-    shown = {
-        "params": ("parameters N", human),
-        "tokens": ("training tokens D", human),
-        "samples": ("samples per query k", _samples),
-        "value": (value.get(said["objective"]["quantity"], said["objective"]["title"]), of_value),
-    }
+    quantity = said["objective"]["quantity"]
+    try:
+        of = figure(_TOTAL.get(quantity, quantity))
+        value = of.title, of.written
+    except KeyError:  # of a user's own task
+        value = said["objective"]["title"], fixed(4)
+    shown = {name: (figure(name).title, figure(name).written) for name in ("params", "tokens", "samples")}
+    shown["value"] = value
     if not _of_task(said):
         del shown["samples"]
     rows = []
@@ -277,13 +265,11 @@ def _prices(said: dict[str, Any]) -> str:
     rows = [["", "limit", "used", "", "raw price"]]
     for row in said["prices"]:
         name = row["constraint"]
-        shown = flops if name.endswith("flops") else _gigabytes if name == "memory" else human
-        if name == "target":
-            shown = _target
-        used = "all" if row["binding"] else _percent(row["used"] / row["limit"])
+        shown = gigabytes if name == "memory" else _target if name == "target" else field(name).written
+        used = "all" if row["binding"] else percent(row["used"] / row["limit"])
         if name == "target":
             used = "reached" if row["binding"] else shown(row["used"])
-        rows.append([LIMITS[name], shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
+        rows.append([limit_title(name), shown(row["limit"]), used, _in_words(said, row), _raw(row["price"])])
     if len(rows) == 1:
         return ""
     value = _IN_WORDS.get(said["objective"]["quantity"], "value")
@@ -318,11 +304,6 @@ def _notes(said: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _samples(k: float) -> str:
-    whole = k >= 1000 or abs(k - round(k)) < 1e-6 * k
-    return f"{k:,.0f}" if whole else f"{k:.4g}"
-
-
 def _raw(price: float | None) -> str:
     return "–" if price is None else f"{price:.4g}"
 
@@ -335,28 +316,8 @@ def _amount(said: dict[str, Any], cost: float) -> str:
     return human(cost) if "hardware" in said else flops(cost)
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{human(1e3 * seconds)} ms"
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
 def _times(ratio: float | None) -> str:
-    return "– " if ratio is None else f"{human(ratio)}×"
-
-
-def _percent(share: float) -> str:
-    percent = 100 * share
-    # Near certainty the failures are what tells two numbers apart.
-    if percent > 99:
-        return f"{100 - _round_down(100 - percent):.10g}%"
-    return f"{percent:.3g}%"
-
-
-def _round_down(small: float) -> float:
-    return float(f"{small:.2g}")
+    return "– " if ratio is None else times(ratio)
 
 
 def _signed(value: float) -> str:
