@@ -108,7 +108,7 @@ def _number(one: Field, value: Any, spelled: Callable[[str], str]) -> float:
 
 def _as_float(value: Any) -> float | None:
     """None for what is no number."""
-    if _is_truth(value) or getattr(value, "ndim", 0):
+    if _is_truth(value) or getattr(value, "ndim", 0) != 0:
         return None
     try:
         return number(value) if isinstance(value, str) else float(value)
