@@ -194,7 +194,8 @@ def test_parquet_is_read_across_its_row_groups(tmp_path):
         ("x.csv", "a,b\n".encode("utf-16"), "x.csv is not a text file in UTF-8: line 1 is not"),
         ("x.csv", b"a" * 2_000_000, "x.csv, line 1 has more than 1,048,576 bytes"),
         ("x.csv", b"a\n" + b"1" * 2_000_000, "x.csv, line 2 has more than 1,048,576 bytes"),
-        ("x.xlsx", "PK", "x.xlsx must end in .csv, .tsv or .parquet"),
+        ("x.xls", "PK", "x.xls must end in .csv, .tsv, .jsonl, .xlsx or .parquet"),
+        ("x.xlsx", "PK", "cannot read x.xlsx as .xlsx: "),
         ("x.parquet", "PAR1", "cannot read x.parquet as Parquet: "),
     ],
 )

@@ -366,7 +366,7 @@ def test_files_in_the_folder_of_data(written, monkeypatch):
 def test_files_that_are_none(written, tmp_path):
     assert says(FileNotFoundError, tmp_path / "runs.csv") == f"there is no file {tmp_path / 'runs.csv'}"
     assert says(ValueError, tmp_path) == f"{tmp_path} is a folder, not a file"
-    assert says(ValueError, written(CSV, "runs.xlsx")) == "runs.xlsx must end in .csv, .tsv or .parquet"
+    assert says(ValueError, written(CSV, "runs.xls")) == "runs.xls must end in .csv, .tsv, .jsonl, .xlsx or .parquet"
 
 
 def test_parquet_that_is_none(written):

@@ -1,15 +1,14 @@
-"""Measurements as a person has them (columns in memory, a CSV or a Parquet file) become checked columns of float64.
+"""Measurements as a person has them (columns in memory, or a file) become checked columns of float64.
 
-Every message says which file, which line and which column. Loads neither JAX nor, except for Parquet, pyarrow.
+Every message says which file, which line and which column. Loads neither JAX nor, unless it must, pyarrow.
 """
 
-import csv
 import difflib
 import importlib
 import numbers
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from t2jax._io.delimited import comma_note, title_fault
+from t2jax._io.interchange import arrow_table, with_none
 from t2jax._io.numbers import number
+from t2jax._io.records import ENDINGS, listed_endings, records
 from t2jax.literature import Dataset
 
 __all__ = ["FINITE", "NATURAL", "NONNEGATIVE", "POSITIVE", "SHARE", "Column", "Rule", "Table", "read_table"]
@@ -57,7 +59,7 @@ class Table:
     source: str | None  # the name of the file or data set; None for other data in memory
     labels: Mapping[str, np.ndarray]
     places: np.ndarray  # where each row stands in the data
-    unit: str = "row"  # what `places` counts: "line" (an editor's, from 1) or "row" (from 0)
+    unit: str = "row"  # what `places` counts: "line" (an editor's, from 1) or "row" (a sheet's from 1, else from 0)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -85,9 +87,10 @@ def read_table(
 ) -> Table:
     """The wanted columns of `data`, each cell a number that its column accepts.
 
-    data: a mapping of names to arrays or lists, a data set, a dataframe, a pyarrow table, or the path of a .csv, .tsv
-        or .parquet file with a header, also of one in the folder that the environment's T2JAX_DATA names. Cells of text
-        in a .csv or .tsv are read as numbers, such as 1e24 or 7B; elsewhere text is no number.
+    data: a mapping of names to arrays or lists, a data set, a dataframe of pandas or polars, a pyarrow table or another that
+        exports Arrow (`__arrow_c_stream__`), or the path of a .csv (separated by commas, semicolons or tabs), .tsv,
+        .jsonl, .xlsx or .parquet file, also of one in the folder that the environment's T2JAX_DATA names. Cells of text
+        in a file are read as numbers, such as 1e24 or 7B; in memory and in Parquet text is no number.
     rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
     labels: names in the data of columns to read as they are, text or numbers.
 
@@ -104,8 +107,8 @@ def read_table(
     file = Path(data) if isinstance(data, str | Path) else None
     source = data.about.name if isinstance(data, Dataset) else None if file is None else file.name
 
-    def choose(names: list[str]) -> list[str]:
-        """Which of the data's columns to read."""
+    def choose(names: list[str], title: _Title = lambda wanted: None, unread: str = "") -> list[str]:
+        """Which of the data's columns to read. title: says if what seems to be the header is none."""
         subject = source or "the data"
         for name in names:
             if name and names.count(name) > 1:
@@ -113,46 +116,60 @@ def read_table(
         meanings = dict.fromkeys(labels, "label") | {name_of[c.name]: c.meaning for c in needed}
         missing = [name for name in meanings if name not in names]
         if missing:
+            if fault := title([*meanings, *name_of.values()]):
+                raise ValueError(f"{subject}, {fault}")
             named = f"column{'s' if len(missing) > 1 else ''} "
             named += ", ".join(f'"{name}" ({meanings[name]})' for name in missing)
             near = _meant(missing, [name for name in names if name not in (*name_of.values(), *labels)])
-            raise ValueError(f"{subject} has no {named}{near or '.'} It has {_listed(names)}")
+            it_has = f"It has {_listed(names)}{f'; {unread}' if unread else ''}"
+            raise ValueError(f"{subject} has no {named}{near or '.'} {it_has}")
         return [name for name in dict.fromkeys([*name_of.values(), *labels]) if name in names]
 
-    if file is None:
-        names, cells, places = _from_memory(data, choose)
-    else:
-        names, cells, places = _from_file(_located(file), choose)
-    if not len(places):
+    given = _from_memory(data, choose) if file is None else _from_file(_located(file), choose)
+    if not len(given.places):
         raise ValueError(f"{source or 'the data'} has no rows")
 
-    is_text = file is not None and file.suffix.lower() != ".parquet"
     columns, bad = {}, []
     for column in wanted:
         name = name_of[column.name]
-        if name in cells:
-            columns[column.name] = _numbers(cells[name], is_text)
+        if name in given.cells:
+            columns[column.name] = _numbers(given.cells[name], given.has_text)
             wrong = np.flatnonzero(~column.accepts.holds(columns[column.name]))
             bad += [(row, name, column.accepts) for row in wrong.tolist()]
     table = Table(
         columns=columns,
-        others=tuple(name for name in names if name and name not in cells),
+        others=tuple(name for name in given.names if name and name not in given.cells),
         source=source,
-        labels={name: np.array(cells[name].tolist()) if is_text else np.array(cells[name]) for name in labels},
-        places=places,
-        unit="line" if is_text else "row",
+        labels={name: _labels(given.cells[name], given.has_text) for name in labels},
+        places=given.places,
+        unit=given.unit,
     )
     if bad:
         row, name, rule = min(bad, key=lambda one: one[0])  # in one row, the first in the order of `wanted`
         more = f" (and {len(bad) - 1} more bad cell{'s' if len(bad) > 2 else ''})" if len(bad) > 1 else ""
-        raise ValueError(f'{table.where(row)}, column "{name}": {_fault(cells[name][row], rule, is_text)}{more}')
+        raise ValueError(f'{table.where(row)}, column "{name}": {_fault(given.cells[name][row], rule, given)}{more}')
     return table
 
 
-# --- From data to cells: all its names, the cells of the chosen columns, each row's place -----------------------------
+# --- From data to cells -----------------------------------------------------------------------------------------------
 
-_Choose = Callable[[list[str]], list[str]]
-_Cells = tuple[list[str], dict[str, np.ndarray], np.ndarray]
+_Title = Callable[[list[str]], str | None]
+_Choose = Callable[..., list[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """All names of the data, the cells of the chosen columns, each row's place.
+
+    has_text: is text such as 7B a number here? has_commas: may it be one with a decimal comma, not two cells?
+    """
+
+    names: list[str]
+    cells: Mapping[str, np.ndarray]
+    places: np.ndarray
+    unit: str = "row"
+    has_text: bool = False
+    has_commas: bool = False
 
 
 def _from_memory(data: Any, choose: _Choose) -> _Cells:
@@ -162,6 +179,8 @@ def _from_memory(data: Any, choose: _Choose) -> _Cells:
         keys = list(data if isinstance(data, Mapping) else data.columns)
         key_of = {str(key): key for key in keys}
         names, get = [str(key) for key in keys], lambda name: data[key_of[name]]
+    elif (table := arrow_table(data)) is not None:
+        names, get = list(table.column_names), table.column
     else:
         accepted = "a mapping of names to columns, a dataframe, a pyarrow table or the path of a .csv or .parquet file"
         raise TypeError(f"data must be {accepted}, got {type(data).__name__}")
@@ -169,14 +188,11 @@ def _from_memory(data: Any, choose: _Choose) -> _Cells:
     if len({len(column) for column in cells.values()}) > 1:
         lengths = ", ".join(f'"{name}" has {len(column)}' for name, column in cells.items())
         raise ValueError(f"columns must be of one length: {lengths}")
-    return names, cells, np.arange(max(map(len, cells.values()), default=0))
+    return _Cells(names, cells, np.arange(max(map(len, cells.values()), default=0)))
 
 
 def _array(name: str, column: Any) -> np.ndarray:
-    if isinstance(column, np.ma.MaskedArray):
-        column = column.tolist()  # None where masked, as NumPy would show what the mask hides
-    elif getattr(column, "null_count", None) and hasattr(column, "to_pylist"):
-        column = column.to_pylist()  # None where pyarrow would make it NaN
+    column = with_none(column)
     try:
         array = np.asarray(column)
     except ValueError:
@@ -201,10 +217,12 @@ def _from_file(path: Path, choose: _Choose) -> _Cells:
         raise ValueError(f"{path} is a folder, not a file")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return _from_csv(path, choose)
-    if path.suffix.lower() != ".parquet":
-        raise ValueError(f"{path.name} must end in .csv, .tsv or .parquet")
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{path.name} must end in {listed_endings()}")
+    return _from_parquet(path, choose) if path.suffix.lower() == ".parquet" else _from_records(path, choose)
+
+
+def _from_parquet(path: Path, choose: _Choose) -> _Cells:
     try:
         # Not an import statement: type checkers would ask for pyarrow, which may be absent.
         parquet = importlib.import_module("pyarrow.parquet")
@@ -218,65 +236,65 @@ def _from_file(path: Path, choose: _Choose) -> _Cells:
             table = file.read(columns=chosen)  # reads "loss.mean", too, where "loss" is asked for
     except (OSError, invalid) as error:
         raise ValueError(f"cannot read {path.name} as Parquet: {error}") from None
-    return names, {name: _array(name, table.column(name)) for name in chosen}, np.arange(table.num_rows)
+    return _Cells(names, {name: _array(name, table.column(name)) for name in chosen}, np.arange(table.num_rows))
 
 
-def _from_csv(path: Path, choose: _Choose) -> _Cells:
-    rows = _csv_rows(path)
-    _, header = next(rows, (0, []))
+def _from_records(path: Path, choose: _Choose) -> _Cells:
+    found = records(path)
+    begins, header = next(found.rows, (0, []))
     if not header:
         raise ValueError(f"{path.name} is empty")
     names = [name.strip() for name in header]
-    kept: dict[str, list[str]] = {name: [] for name in choose(names)}
+
+    def title(wanted: list[str]) -> str | None:
+        try:
+            return title_fault(names, found.rows, wanted, at=begins, unit=found.unit)
+        except ValueError:  # further down it is no table
+            return None
+
+    chosen = choose(names, title, found.unread)
+    kept: dict[str, list[Any]] = {name: [] for name in chosen}
     targets = [(cells, names.index(name)) for name, cells in kept.items()]
-    lines = array("q")
-    for line, row in rows:
+    places = array("q")
+    for place, row in found.rows:
         if len(row) != len(names):
             cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
-            raise ValueError(f"{path.name}, line {line}: has {cells}, the header has {len(names)}")
-        lines.append(line)
+            raise ValueError(f"{path.name}, line {place}: has {cells}, the header has {len(names)}")
+        places.append(place)
         for cells, i in targets:
             cells.append(row[i])
-    return names, {name: np.array(cells, dtype=object) for name, cells in kept.items()}, np.array(lines)
+    columns = {name: _objects(cells) for name, cells in kept.items()}
+    return _Cells(names, columns, np.array(places), found.unit, has_text=True, has_commas=found.delimiter != ",")
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The line on which it begins and the cells of each row, but for blank lines."""
-    line = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-            for row in reader:
-                if row:
-                    yield line, row
-                line = reader.line_num + 1  # a cell in quotes may go over several lines
-    except UnicodeDecodeError:
-        raise ValueError(f"{path.name} is not a text file in UTF-8") from None
-    except csv.Error as error:
-        raise ValueError(f"{path.name}, line {line}: not valid CSV: {error}") from None
+def _objects(cells: list[Any]) -> np.ndarray:
+    """Of one dimension, even where the cells are lists."""
+    column = np.empty(len(cells), dtype=object)
+    column[:] = cells
+    return column
 
 
 # --- From cells to numbers --------------------------------------------------------------------------------------------
 
 
-def _numbers(cells: np.ndarray, is_text: bool) -> np.ndarray:
+def _numbers(cells: np.ndarray, has_text: bool) -> np.ndarray:
     """The cells as float64, NaN where a cell is no number."""
     if cells.dtype.kind in "iuf":
         return cells.astype(np.float64)  # a copy: the caller may write to what was given
-    if is_text:
+    if has_text and all(type(cell) is str for cell in cells):
         try:
             return np.fromiter(map(float, cells), np.float64, len(cells))
         except ValueError:  # some cell is no number: go through them one by one
             pass
-    read = (_number(cell, is_text) for cell in cells)
+    read = (_number(cell, has_text) for cell in cells)
     return np.fromiter((np.nan if x is None else x for x in read), np.float64, len(cells))
 
 
-def _number(cell: Any, is_text: bool) -> float | None:
+def _number(cell: Any, has_text: bool) -> float | None:
     # timedelta64 calls itself a real number; bfloat16 does not.
     is_number = isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, bool | np.timedelta64)
     try:
-        if is_text:
+        if has_text and isinstance(cell, str):
             return number(cell)
         return float(cell) if is_number or getattr(cell, "dtype", None) == "bfloat16" else None
     except ValueError:
@@ -285,13 +303,20 @@ def _number(cell: Any, is_text: bool) -> float | None:
         return np.inf
 
 
-def _fault(cell: Any, rule: Rule, is_text: bool) -> str:
+def _labels(cells: np.ndarray, has_text: bool) -> np.ndarray:
+    if has_text and not all(isinstance(cell, float | int) for cell in cells):
+        return np.array([cell if isinstance(cell, str) else str(cell) for cell in cells])
+    return np.array(cells.tolist()) if has_text else np.array(cells)
+
+
+def _fault(cell: Any, rule: Rule, given: _Cells) -> str:
     shown = str(cell).strip()
     if cell is None or not shown:
         return f"must be {rule.words}, but is empty"
     shown = shown if len(shown) <= 40 else shown[:39] + "…"
-    if _number(cell, is_text) is None:
-        return f"must be a number, got {repr(shown) if isinstance(cell, str) else shown}"
+    if _number(cell, given.has_text) is None:
+        note = comma_note(cell) if given.has_commas and isinstance(cell, str) else ""
+        return f"must be a number, got {repr(shown) if isinstance(cell, str) else shown}{note}"
     return f"must be {rule.words}, got {shown}"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from t2jax._io.interchange import arrow_table
 from t2jax._io.output import arrow
 from t2jax._io.usage import UsageError, printable
 from t2jax.optimize import Status
@@ -57,8 +58,8 @@ def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] 
     plans = t2.plan_batch(scenarios, queries=1e9, output_tokens=500)
     ```
 
-    batch: a pyarrow RecordBatch or Table. Its columns are called as the options of `t2jax plan`, with underscores. Each
-        may be absent; null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass
+    batch: a pyarrow RecordBatch or Table, a dataframe of pandas or polars, or another table that exports Arrow
+        (`__arrow_c_stream__`). Its columns are called as the options of `t2jax plan`, with underscores. Each may be absent; null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass
         through, but for those that look misspelt. They are
         {columns}
     files: may a cell of task or law name a JSON file, of at most 10 MB? False for tables of strangers.
@@ -66,7 +67,7 @@ def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] 
     defaults: by the same names, for cells that are not given; task and law may be objects. A default gives way in a
         row that asks for something else instead: `law` to a task, `total_flops` to a target, and the reverse.
 
-    Returns what was given, with the columns
+    Returns what was given, as pyarrow, with the columns
         {results}.
     in_fit_range: is N, D, k within what was fitted on? status is "solved", "infeasible", "unbounded", "not_converged",
     "not_finite" or "bad_input", and the reason of all but the first is in words. What there is none of is null.
@@ -89,7 +90,13 @@ def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] 
     """
     pa = arrow()
     if not isinstance(batch, pa.RecordBatch | pa.Table):
-        raise TypeError(f"plan_batch takes a pyarrow RecordBatch or Table, got {type(batch).__name__}")
+        table = arrow_table(batch)
+        if table is None:
+            raise TypeError(
+                f"plan_batch takes a pyarrow RecordBatch or Table, got {type(batch).__name__}: dataframes of pandas or "
+                "polars, and other tables that export Arrow (__arrow_c_stream__), are taken, too"
+            )
+        batch = table
     given = checked_defaults(defaults)
     if isinstance(pass_through, str):
         raise TypeError(f"pass_through must be a list of columns, got {pass_through!r}")

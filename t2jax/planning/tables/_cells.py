@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from t2jax._io.delimited import comma_note
 from t2jax._io.numbers import SUFFIXES, number
 from t2jax._io.output import arrow
 from t2jax._io.usage import printable, quoted
@@ -151,7 +152,7 @@ def _typed_numbers(array: Any) -> tuple[np.ndarray, np.ndarray, Unread]:
             values[row] = number(word)
         except ValueError:
             given[row] = False
-            unread.append((row, quoted(word)))
+            unread.append((row, f"{quoted(word)}{comma_note(word)}"))
     return values, given, unread
 
 

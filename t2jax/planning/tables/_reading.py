@@ -1,10 +1,11 @@
-"""Tables of scenarios from CSV, TSV and Parquet, piece by piece: memory is that of a piece, whatever the file's size.
+"""Tables of scenarios from files, piece by piece: memory is that of a piece, whatever the file's size (a sheet's: all).
 
-A row that cannot be read is kept, with the reason, and so is every other. Text is read a block of lines at a time: by
+A row that cannot be read is kept, with the reason, and so is every other. CSV is read a block of lines at a time: by
 Arrow, which is fast, where nothing is unusual, and else by Python's csv, which says what is wrong and on which line.
 """
 
 import csv
+import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from t2jax._io.delimited import delimiter_of, is_delimited, title_fault
 from t2jax._io.output import arrow
+from t2jax._io.records import ENDINGS, listed_endings
+from t2jax.planning._fields import COLUMNS
 from t2jax.planning._spelling import Spelling, as_column
 from t2jax.planning.tables._header import check_columns
+from t2jax.planning.tables._records import Row, TextRecords
 
 __all__ = ["Piece", "Source"]
 
 BLOCK = 1 << 20
 """Bytes of text at a time, and more than any line has."""
 _ROWS = 65_536
+_LOOKED_AT = 10
+"""Rows below the first, for a header that stands below a title."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +45,7 @@ class Piece:
 
 
 class Source:
-    """A .csv, .tsv or .parquet file with a table of scenarios. names: its columns. unit: what places count.
+    """A file with a table of scenarios, of any of the `ENDINGS`. names: its columns. unit: what places count.
 
     pass_through: columns that are not read, however they are called. spelled: how that is said in messages. Raises
     FileNotFoundError, or ValueError for what is no such table: no header, a name twice, of a result, or misspelt.
@@ -47,32 +54,35 @@ class Source:
     def __init__(self, path: Any, *, pass_through: Collection[str] = (), spelled: Spelling = as_column):
         arrow()
         self.path = Path(path)
-        self.is_text = self.path.suffix.lower() in (".csv", ".tsv")
-        self.unit = "line" if self.is_text else "row"
-        self._delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
+        self.unit = "row"
+        self._delimiter = ""
         if self.path.is_dir():
             raise ValueError(f"{path} is a folder, not a file")
         if not self.path.exists():
             raise FileNotFoundError(f"there is no file {path}")
         if not self.path.is_file():
             raise ValueError(f"{path} is a device or a pipe, not a file")
-        if not self.is_text and self.path.suffix.lower() != ".parquet":
-            raise ValueError(f"{self.path.name} must end in .csv, .tsv or .parquet")
-        try:
-            self.names = self._header() if self.is_text else list(self._parquet().schema_arrow.names)
-        except UnicodeDecodeError:
-            raise ValueError(f"{self.path.name} has names of columns that are not UTF-8") from None
+        if self.path.suffix.lower() not in ENDINGS:
+            raise ValueError(f"{self.path.name} must end in {listed_endings()}")
+        self._records: TextRecords | None = None
+        if is_delimited(self.path):
+            self.names, self.unit = self._header(), "line"
+        elif self.path.suffix.lower() == ".parquet":
+            self.names = self._schema()
+        else:
+            self._records = TextRecords(self.path)
+            self.names, self.unit = self._records.names, self._records.unit
         check_columns(self.names, pass_through, spelled, within=f"{self.path.name}: ")
 
     def place(self, place: int) -> str:
-        """'line 7' of text, 'row 7' else."""
+        """'line 7' of text, 'row 7' of a sheet, as it shows it, or, counted from 0, of Parquet."""
         return f"{self.unit} {place}"
 
     def pieces(self, rows: int) -> Iterator[Piece]:
         """All rows in order, so many at a time. The same file gives the same pieces."""
         pa = arrow()
         kept: list[Piece] = []
-        for piece in self._chunks() if self.is_text else self._batches(rows):
+        for piece in self._read(rows):
             kept.append(piece)
             while sum(len(one.places) for one in kept) >= rows:
                 whole = _joined(pa, kept)
@@ -84,8 +94,28 @@ class Source:
 
     def columns(self, names: list[str]) -> Iterator[Any]:
         """Tables with these columns of all rows, in order."""
-        for piece in self._chunks() if self.is_text else self._batches(_ROWS, names):
+        for piece in self._read(_ROWS, names):
             yield piece.table.select(names)
+
+    def _read(self, rows: int, columns: list[str] | None = None) -> Iterator[Piece]:
+        if self._records is not None:
+            return self._recorded(self._records)
+        return self._chunks() if self._delimiter else self._batches(rows, columns)
+
+    # --- JSON lines and sheets ----------------------------------------------------------------------------------------
+
+    def _recorded(self, records: TextRecords) -> Iterator[Piece]:
+        rows, done = records.rows(), 0
+        while some := list(itertools.islice(rows, _ROWS)):
+            done += len(some)
+            yield self._piece(some, done / records.count)
+
+    def _piece(self, rows: list[Row], share: float) -> Piece:
+        pa = arrow()
+        columns = list(zip(*(row.cells for row in rows), strict=True)) or [()] * len(self.names)
+        table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], self.names)
+        faults = {i: row.fault for i, row in enumerate(rows) if row.fault is not None}
+        return Piece(table, np.array([row.place for row in rows], np.int64), faults, share)
 
     # --- Parquet ------------------------------------------------------------------------------------------------------
 
@@ -95,6 +125,12 @@ class Source:
             return parquet.ParquetFile(self.path, buffer_size=BLOCK, pre_buffer=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise ValueError(f"cannot read {self.path.name} as Parquet: {error}") from None
+
+    def _schema(self) -> list[str]:
+        try:
+            return list(self._parquet().schema_arrow.names)
+        except UnicodeDecodeError:
+            raise ValueError(f"{self.path.name} has names of columns that are not UTF-8") from None
 
     def _batches(self, rows: int, columns: list[str] | None = None) -> Iterator[Piece]:
         pa, file, begun = arrow(), self._parquet(), 0
@@ -112,17 +148,23 @@ class Source:
 
     def _header(self) -> list[str]:
         with self.path.open("rb") as file:
+            self._delimiter = delimiter_of(self.path, next(_Lines(file, self.path.name, 1), ""))
+            file.seek(0)
             lines = _Lines(file, self.path.name, 1)
+            reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
             try:
-                cells = next(csv.reader(lines, delimiter=self._delimiter, strict=True), [])
+                cells = next(reader, [])
             except csv.Error as error:
                 raise ValueError(f"{self.path.name}, line 1: not valid CSV: {error}") from None
-            self._begin, self._first = file.tell(), lines.line
+            self._begin, self._first, undecodable = file.tell(), lines.line, lines.undecodable
+            title = title_fault(cells, _first_rows(reader, lines), COLUMNS, at=1)
         names = [name.strip() for name in cells]
-        if lines.undecodable:
+        if undecodable:
             raise ValueError(f"{self.path.name} is not a text file in UTF-8: line 1 is not")
         if not any(names):
             raise ValueError(f"{self.path.name} {'has no header in its first line' if cells else 'is empty'}")
+        if title is not None:
+            raise ValueError(f"{self.path.name}, {title}")
         if "" in names:
             raise ValueError(f"{self.path.name}: column {names.index('') + 1} of the header has no name")
         return names
@@ -228,6 +270,19 @@ class _Lines:
         except UnicodeDecodeError:
             self.undecodable = True
             return line.decode(errors="replace")
+
+
+def _first_rows(reader: Any, lines: _Lines) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of some rows after the header, as far as they can be read."""
+    for _ in range(_LOOKED_AT):
+        line = lines.line
+        try:
+            cells = next(reader, None)
+        except (csv.Error, ValueError):
+            return
+        if cells is None:
+            return
+        yield line, cells
 
 
 def _is_plain(block: bytes, delimiter: bytes) -> bool:
