@@ -59,8 +59,9 @@ def plan_batch(batch: Any, *, files: bool = True, pass_through: Collection[str] 
     ```
 
     batch: a pyarrow RecordBatch or Table, a dataframe of pandas or polars, or another table that exports Arrow
-        (`__arrow_c_stream__`). Its columns are called as the options of `t2jax plan`, with underscores. Each may be absent; null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass
-        through, but for those that look misspelt. They are
+        (`__arrow_c_stream__`). Its columns are called as the options of `t2jax plan`, with underscores. Each may be
+        absent; null or an empty text means "not given". Numbers may be text such as 1e24 or 70B. Others pass through,
+        but for those that look misspelt. They are
         {columns}
     files: may a cell of task or law name a JSON file, of at most 10 MB? False for tables of strangers.
     pass_through: columns that are not read, however they are called.
