@@ -89,8 +89,8 @@ def read_table(
 
     data: a mapping of names to arrays or lists, a data set, a dataframe of pandas or polars, a pyarrow table or another
         that exports Arrow (`__arrow_c_stream__`), or the path of a .csv (separated by commas, semicolons or tabs),
-        .tsv, .jsonl, .xlsx or .parquet file, also of one in the folder that the environment's T2JAX_DATA names. Cells of text
-        in a file are read as numbers, such as 1e24 or 7B; in memory and in Parquet text is no number.
+        .tsv, .jsonl, .xlsx or .parquet file, also of one in the folder that the environment's T2JAX_DATA names. Cells
+        of text in a file are read as numbers, such as 1e24 or 7B; in memory and in Parquet text is no number.
     rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
     labels: names in the data of columns to read as they are, text or numbers.
 
