@@ -295,6 +295,7 @@ def _limits(form: Form, rows: np.ndarray, scenarios: Scenarios) -> dict[str, np.
         "params": np.minimum(column("max_params", NO_CAP), NO_CAP),
         "tokens": np.minimum(column("max_tokens", NO_CAP), NO_CAP),
         "samples": np.minimum(column("max_samples", NO_CAP), NO_CAP),
+        **{one.name: column(one.name, NO_LIMIT) for one in form.caps},
     }
 
 

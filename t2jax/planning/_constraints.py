@@ -4,12 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from t2jax.quantities import Constraint, Quantity, params, samples, tokens
+from t2jax.planning._fields import field
+from t2jax.quantities import Constraint, Quantity
 
-__all__ = ["CAPS", "caps", "spending_limits", "target_reached"]
-
-CAPS = {"max_params": params, "max_tokens": tokens, "max_samples": samples}
-"""What each cap is on."""
+__all__ = ["caps", "spending_limits", "target_reached"]
 
 
 def spending_limits(costs: Mapping[str, Quantity | None], limits: Mapping[str, Any]) -> dict[str, Constraint]:
@@ -26,8 +24,13 @@ def target_reached(quality: Quantity, target: Any, *, higher_is_better: bool) ->
 
 
 def caps(limits: Mapping[str, Any]) -> dict[str, Constraint]:
-    """On N, D and k, where they are finite."""
-    return {name: of <= limits[name] for name, of in CAPS.items() if name in limits and not _infinite(limits[name])}
+    """Those of the table of fields, where they are finite."""
+    rows = ((name, field(name).constraint) for name in limits)
+    return {
+        name: constraint(limits[name])
+        for name, constraint in rows
+        if constraint is not None and not _infinite(limits[name])
+    }
 
 
 def _infinite(limit: Any) -> bool:

@@ -60,7 +60,8 @@ class Field:
 
     help: with other fields in braces, as each face spells them its own way. domain: of a number. default: what holds
     where it is not given, None for nothing. title: short, above a column. limit: what it limits, beside its price.
-    axis: of a picture, with the unit. written: how a value is printed. column: may a table have it?
+    axis: of a picture, with the unit. written: how a value is printed. column: may a table have it? constraint: of a
+    cap, from the number, which may be traced, to what it allows, such as `lambda limit: t2jax.params <= limit`.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Field:
     axis: str = ""
     written: Callable[[float], str] = human
     column: bool = True
+    constraint: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         title = self.title or self.name

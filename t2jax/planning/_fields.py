@@ -5,14 +5,34 @@ from this table. What a field means stands where the problem is built. Loads no 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from t2jax._io.text import flops, significant
 from t2jax.planning._field import AT_LEAST_ONE, NONNEGATIVE, SHARE, Field, Kind
+from t2jax.planning._figure_table import RESULTS
 
-__all__ = ["COLUMNS", "DEFAULT_TASK", "FLAGS", "FOR_MONEY", "NAMES", "NUMBERS", "TABLE", "Names", "add", "field"]
+__all__ = [
+    "COLUMNS",
+    "DEFAULT_TASK",
+    "FLAGS",
+    "FOR_MONEY",
+    "NAMES",
+    "NUMBERS",
+    "OTHER_CAPS",
+    "TABLE",
+    "Names",
+    "add_field",
+    "field",
+]
 
 DEFAULT_TASK = "pythia-gsm8k"
+
+
+def _at_most(variable: str) -> Callable[[Any], Any]:
+    # Found when a plan is made: a table that is read for help loads no JAX.
+    return lambda limit: getattr(import_module("t2jax.quantities"), variable) <= limit
+
 
 TABLE: list[Field] = [
     Field(
@@ -79,18 +99,8 @@ TABLE: list[Field] = [
         Kind.FLAG,
         default=False,
     ),
-    Field(
-        "task",
-        "objective",
-        f"What to be good at, as t2jax list shows, or a JSON file ({DEFAULT_TASK}).",
-        Kind.LAW,
-    ),
-    Field(
-        "law",
-        "objective",
-        "A loss law instead of a task; with {G} and {gamma} it becomes one.",
-        Kind.LAW,
-    ),
+    Field("task", "objective", f"What to be good at, as t2jax list shows, or a JSON file ({DEFAULT_TASK}).", Kind.LAW),
+    Field("law", "objective", "A loss law instead of a task; with {G} and {gamma} it becomes one.", Kind.LAW),
     Field(
         "G",
         "objective",
@@ -98,13 +108,7 @@ TABLE: list[Field] = [
         symbol="G",
         written=significant(4),
     ),
-    Field(
-        "gamma",
-        "objective",
-        "With {law} and {G}.",
-        symbol="gamma",
-        written=significant(4),
-    ),
+    Field("gamma", "objective", "With {law} and {G}.", symbol="gamma", written=significant(4)),
     Field(
         "unique_tokens",
         "objective",
@@ -120,6 +124,7 @@ TABLE: list[Field] = [
         symbol="N",
         title="max N",
         limit="parameters",
+        constraint=_at_most("params"),
     ),
     Field(
         "max_tokens",
@@ -130,6 +135,7 @@ TABLE: list[Field] = [
         unit="tokens",
         title="max D",
         limit="training tokens",
+        constraint=_at_most("tokens"),
     ),
     Field(
         "max_samples",
@@ -139,22 +145,11 @@ TABLE: list[Field] = [
         symbol="k",
         title="max k",
         limit="samples per query",
+        constraint=_at_most("samples"),
     ),
-    Field(
-        "integer_samples",
-        "cap",
-        "The best whole k.",
-        Kind.FLAG,
-        default=False,
-    ),
+    Field("integer_samples", "cap", "The best whole k.", Kind.FLAG, default=False),
     # What a model is trained and served on, and at what price: no columns of tables yet.
-    Field(
-        "hardware",
-        "devices",
-        "The device, as t2jax list --hardware shows.",
-        Kind.DEVICE,
-        column=False,
-    ),
+    Field("hardware", "devices", "The device, as t2jax list --hardware shows.", Kind.DEVICE, column=False),
     Field(
         "usd_per_hour",
         "devices",
@@ -195,54 +190,18 @@ TABLE: list[Field] = [
         unit="USD",
         column=False,
     ),
-    Field(
-        "batch",
-        "devices",
-        "Sequences in flight on a replica (64).",
-        default=64.0,
-        column=False,
-    ),
-    Field(
-        "devices",
-        "devices",
-        "Devices of a replica (1).",
-        default=1.0,
-        column=False,
-    ),
-    Field(
-        "bytes_per_param",
-        "devices",
-        "Of the weights in memory (2).",
-        default=2.0,
-        unit="bytes",
-        column=False,
-    ),
-    Field(
-        "bytes_per_kv",
-        "devices",
-        "Of a number in the KV cache (2).",
-        default=2.0,
-        unit="bytes",
-        column=False,
-    ),
+    Field("batch", "devices", "Sequences in flight on a replica (64).", default=64.0, column=False),
+    Field("devices", "devices", "Devices of a replica (1).", default=1.0, column=False),
+    Field("bytes_per_param", "devices", "Of the weights in memory (2).", default=2.0, unit="bytes", column=False),
+    Field("bytes_per_kv", "devices", "Of a number in the KV cache (2).", default=2.0, unit="bytes", column=False),
     Field(
         "kv_heads",
         "devices",
         "With {head_dim}: KV heads of a layer. Without, a KV head for every 4 query heads is assumed, at every size.",
         column=False,
     ),
-    Field(
-        "head_dim",
-        "devices",
-        "With {kv_heads}: numbers of a head.",
-        column=False,
-    ),
-    Field(
-        "layers",
-        "devices",
-        "With these: layers that keep keys and values; else they follow from N.",
-        column=False,
-    ),
+    Field("head_dim", "devices", "With {kv_heads}: numbers of a head.", column=False),
+    Field("layers", "devices", "With these: layers that keep keys and values; else they follow from N.", column=False),
     Field(
         "serving_mfu",
         "devices",
@@ -294,17 +253,23 @@ def field(name: str) -> Field:
     raise KeyError(name)
 
 
-def add(new: Field) -> None:
+def add_field(new: Field) -> None:
     """One more field, after those of its group: an option, a column, an argument and a key of JSON from now on.
 
     ```python
-    add(Field("max_days", "cap", "Longest training, in days.", title="max days"))
+    from t2jax.planning import Field, add_field
+
+    run = t2.Training(t2.accelerator("h100-sxm"), mfu=0.4, usd_per_hour=2.5)
+    add_field(Field("max_run_usd", "cap", "The dearest training.", unit="USD", constraint=lambda usd: run.usd <= usd))
+    t2.plan(train_flops=1e24, law="besiroglu2024", max_run_usd="1M")
     ```
 
-    Raises ValueError for a name that there is.
+    A cap with a `constraint` limits plans and rows of tables; what another field means, code that builds problems says.
+    In a module that is named by --plugin the command line has the option, too. Raises ValueError for a name that there
+    is.
     """
-    if any(one.name == new.name for one in TABLE):
-        raise ValueError(f"there is a field {new.name} already")
+    if any(one.name == new.name for one in TABLE) or new.name in RESULTS:
+        raise ValueError(f"there is a field or result {new.name} already")
     last = max((i for i, one in enumerate(TABLE) if one.group == new.group), default=len(TABLE) - 1)
     TABLE.insert(last + 1, new)
 
@@ -331,6 +296,8 @@ class Names(Sequence[str]):
         return repr(tuple(self))
 
 
+_OF_N_D_K = ("max_params", "max_tokens", "max_samples")
+
 COLUMNS = Names(lambda one: one.column)
 """What a table may say."""
 NUMBERS = Names(lambda one: one.column and one.kind is Kind.NUMBER)
@@ -338,3 +305,5 @@ NAMES = Names(lambda one: one.column and one.kind is Kind.LAW)
 FLAGS = Names(lambda one: one.column and one.kind is Kind.FLAG)
 FOR_MONEY = Names(lambda one: one.group in ("devices", "money"))
 """What only a plan in money has."""
+OTHER_CAPS = Names(lambda one: one.constraint is not None and one.name not in _OF_N_D_K)
+"""Caps on something else than N, D and k."""

@@ -15,7 +15,7 @@ from t2jax.optimize import NoSolutionError, Solution
 from t2jax.planning._baselines import balanced_tokens, measure, sampled_with_the_rest
 from t2jax.planning._coefficients import not_identified
 from t2jax.planning._costing import Point
-from t2jax.planning._fields import TABLE
+from t2jax.planning._fields import OTHER_CAPS, TABLE, field
 from t2jax.planning._figures import Figures, figures_at
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._problem import Problem, where
@@ -28,6 +28,7 @@ from t2jax.planning._scenario import (
     too_small,
 )
 from t2jax.planning._uncertainty import Progress, Uncertainty, caveats, uncertainty
+from t2jax.quantities import Allocation, Constraint
 
 __all__ = ["SCHEMA", "Baselines", "Plan", "Price", "plan", "planned"]
 
@@ -239,7 +240,7 @@ def _chinchilla(problem: Problem) -> Point | str:
         return fault
     if problem.law is None:
         return "the task has no loss law to train by"
-    return sampled_with_the_rest(
+    sampled = sampled_with_the_rest(
         problem.task,
         problem.law,
         problem.reach,
@@ -249,6 +250,8 @@ def _chinchilla(problem: Problem) -> Point | str:
         better=1.0 if problem.aim.higher_is_better else -1.0,
         target=problem.scenario["target"],
     )
+    beyond = None if isinstance(sampled, str) else problem.beyond(sampled)
+    return sampled if beyond is None else f"such a model is beyond the limit on {field(beyond).limit}"
 
 
 def _one_sample(problem: Problem) -> Point | str:
@@ -296,11 +299,17 @@ def _prices(problem: Problem, solution: Solution, optimum: Figures) -> list[Pric
             continue
         implied = problem.costing.limit_and_used(name, vars(optimum))
         if implied is None:
-            used = optimum.value if name == "target" else getattr(optimum, name.removeprefix("max_"))
-            implied = problem.scenario[name], used
+            implied = problem.scenario[name], _used(name, constraints[name], optimum)
         known = float(price) + 0.0 if math.isfinite(price) else None  # no −0
         prices.append(Price(name, *implied, abs(float(slack)) < 1e-6, known))
     return prices
+
+
+def _used(name: str, constraint: Constraint, optimum: Figures) -> float | None:
+    """What the optimum takes of a limit that a field sets."""
+    if name in OTHER_CAPS:
+        return float(constraint.quantity(Allocation(optimum.params, optimum.tokens, optimum.samples)))
+    return optimum.value if name == "target" else getattr(optimum, name.removeprefix("max_"))
 
 
 def _notes(problem: Problem, solution: Solution, optimum: Figures, prices: Sequence[Price]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from t2jax._io.usage import UsageError
@@ -18,6 +19,7 @@ from t2jax.planning._baselines import measure
 from t2jax.planning._coefficients import fit_of
 from t2jax.planning._constraints import caps, target_reached
 from t2jax.planning._costing import Compute, Costing, Limits, Point, infinite
+from t2jax.planning._fields import OTHER_CAPS
 from t2jax.planning._money import Money
 from t2jax.planning._objective import objective
 from t2jax.planning._scenario import (
@@ -30,7 +32,7 @@ from t2jax.planning._scenario import (
     target_fault,
     without_end,
 )
-from t2jax.quantities import Constraint, Quantity
+from t2jax.quantities import Allocation, Constraint, Quantity
 
 __all__ = ["Problem", "where"]
 
@@ -143,8 +145,16 @@ class Problem:
                 "max_params": self.limits.params,
                 "max_tokens": self.limits.tokens,
                 "max_samples": min(most_samples, _NO_CAP) if self.aim.for_task else 1.0,
+                **{name: infinite(self.scenario[name]) for name in OTHER_CAPS},
             }
         )
+
+    def beyond(self, point: Point) -> str | None:
+        """What this allocation is beyond of caps on something else than N, D and k; None where it is within them."""
+        for name, constraint in caps({name: infinite(self.scenario[name]) for name in OTHER_CAPS}).items():
+            if float(constraint.violation(jax.tree.map(jnp.log, Allocation(*point)))) > 1e-9:
+                return name
+        return None
 
     def solve(self, most_samples: float) -> Solution:
         constraints = list(self.constraints(most_samples).values())

@@ -4,7 +4,8 @@ Compiling takes seconds and a row microseconds, so there are as few structures a
 its own is the class of the law or task (its coefficients do not), whether a target is given, whether k is whole, and
 which budgets there are, in four steps: training alone, the total alone, training and inference, all three. A budget
 that is absent from such a step has a limit that nothing reaches. Caps on N, D and k are bounds of the search, which
-cost nothing: every program has all three. A prompt that is not shared is a longer answer, 2NQ(P + kT) with P = 0.
+cost nothing: every program has all three; one on anything else needs a program that has it. A prompt that is not shared
+is a longer answer, 2NQ(P + kT) with P = 0.
 """
 
 import functools
@@ -25,6 +26,8 @@ from t2jax.optimize import Status, maximize, minimize
 from t2jax.planning._aim import Aim
 from t2jax.planning._balance import FAR, balanced
 from t2jax.planning._constraints import caps, spending_limits, target_reached
+from t2jax.planning._field import Field
+from t2jax.planning._fields import OTHER_CAPS, field
 from t2jax.quantities import Allocation, Quantity
 
 __all__ = ["ENDS", "LANES", "NO_CAP", "NO_LIMIT", "Form", "Structure", "run", "without_sources"]
@@ -46,12 +49,14 @@ class Form(NamedTuple):
     total: bool
     parts: bool
     whole: bool
+    caps: tuple[Field, ...] = ()
 
     @classmethod
     def of(cls, given: set[str], *, serves: bool, whole: bool) -> "Form":
         """For the budgets that are given. Where nothing is answered a total budget is one for training."""
         parts = bool({"train_flops", "inference_flops"} & given)
-        return cls(serves, "target" in given, serves and "total_flops" in given, parts or not serves, whole)
+        others = tuple(field(name) for name in OTHER_CAPS if name in given)
+        return cls(serves, "target" in given, serves and "total_flops" in given, parts or not serves, whole, others)
 
 
 class Structure(NamedTuple):
@@ -87,9 +92,9 @@ def run(structure: Structure, coefficients: list[np.ndarray], numbers: Mapping[s
 
     coefficients: with a leading axis of LANES. numbers: for each row `total`, `train`, `inference` (NO_LIMIT where
     there is none), `target`, `queries`, `shared`, `each` (2N·queries·(shared + k·each) FLOPs), and the caps `params`,
-    `tokens`, `samples` (NO_CAP). Returns params, tokens, samples, value and loss there, FLOPs to `train` and `serve`,
-    the `balanced` tokens for which those parameters are compute-optimal, with a target the `best` value that the caps
-    allow, and `end`, an index of ENDS.
+    `tokens`, `samples` (NO_CAP), and by name those of the form's `caps`. Returns params, tokens, samples, value and
+    loss there, FLOPs to `train` and `serve`, the `balanced` tokens for which those parameters are compute-optimal, with
+    a target the `best` value that the caps allow, and `end`, an index of ENDS.
     """
     return _program(structure, coefficients, dict(numbers))
 
@@ -120,7 +125,8 @@ def _lane(structure: Structure, coefficients: list[Array], of: dict[str, Array])
     )
     if form.target:
         limits |= target_reached(task, of["target"], higher_is_better=aim.higher_is_better)
-    limits |= caps({f"max_{name}": of[name] for name in ("params", "tokens", "samples")})
+    others = {one.name: of[one.name] for one in form.caps}
+    limits |= caps({f"max_{name}": of[name] for name in ("params", "tokens", "samples")} | others)
     optimise = maximize if aim.higher_is_better and not form.target else minimize
     found = optimise(total if form.target else task, list(limits.values()), integer_samples=form.whole, throw=False)
 

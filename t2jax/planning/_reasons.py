@@ -5,7 +5,7 @@
 
 from collections.abc import Collection
 
-from t2jax.planning._fields import FOR_MONEY
+from t2jax.planning._fields import FOR_MONEY, OTHER_CAPS
 from t2jax.planning._spelling import Spelling
 
 __all__ = [
@@ -118,7 +118,7 @@ def cache_fault(given: Collection[str], spelled: Spelling) -> str | None:
 
 def without_end(given: Collection[str], *, for_task: bool, spelled: Spelling) -> tuple[str, str] | None:
     """("unbounded", what to add) where nothing limits the answer."""
-    if "target" in given or "total_flops" in given:
+    if {"target", "total_flops", *OTHER_CAPS} & set(given):  # what other caps leave without end, the optimiser says
         return None
     if for_task and not {"inference_flops", "max_samples"} & set(given):
         add = f"{spelled('inference_flops')} or {spelled('max_samples')}"
