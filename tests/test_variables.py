@@ -1,6 +1,7 @@
 """Variables of one's own: declared once, decided on where a quantity depends on them, and reported like N, D and k."""
 
 import functools
+import json
 import pickle
 
 import equinox as eqx
@@ -11,6 +12,8 @@ import problems as p
 import pytest
 
 import t2jax as t2
+from t2jax._io.usage import UsageError
+from t2jax.literature._json import built, described
 from t2jax.quantities import Curvature, Provenance, declared
 from t2jax.quantities._allocation import name_of
 
@@ -466,3 +469,26 @@ def test_bad_whole_numbers(integer, message):
     with pytest.raises(TypeError) as caught:
         t2.minimize(TASK, [TRAIN + t2.InferenceFLOPs(1e9) <= 1e22], integer=integer)
     assert str(caught.value) == message
+
+
+def test_ranges_of_further_variables_are_written_and_read():
+    law = t2.Chinchilla(
+        1.8,
+        480.0,
+        2000.0,
+        0.35,
+        0.36,
+        provenance=Provenance("mine", "my runs", (1e6, 1e9), None, others={"bits": (2, 16)}),
+    )
+    content = json.loads(json.dumps(described(law)))
+    assert content["provenance"]["others"] == {"bits": [2.0, 16.0]}
+    assert built(content, "law.json").provenance == law.provenance
+    for wrong, message in (
+        ([2, 16], "must be an object of ranges, got [2, 16]"),
+        ({"bits": [2]}, "must be [low, high]"),
+    ):
+        content["provenance"]["others"] = wrong
+        with pytest.raises(UsageError) as caught:
+            built(content, "law.json")
+        assert "provenance.others" in str(caught.value)
+        assert message in str(caught.value)

@@ -47,6 +47,7 @@ def described(model: Any, numbers: Mapping[str, float] | None = None, within: st
     source = getattr(model, "provenance", None)
     if isinstance(source, Provenance):
         kept = {key: getattr(source, key) for key in _SOURCE}
+        kept["others"] = {name: list(ends) for name, ends in source.others or ()} or None
         content["provenance"] = {
             key: list(value) if isinstance(value, tuple) else value for key, value in kept.items() if value is not None
         }
@@ -215,18 +216,25 @@ def _provenance(content: Any, path: str, place: str) -> Provenance:
         if key not in _SOURCE:
             raise UsageError(f'{path}: "{place}provenance" has no "{printable(key, 60)}"{meant(key, _SOURCE)}')
     told: dict[str, Any] = {"name": Path(path).stem, "citation": "", "params": None, "tokens": None, **content}
+    told["others"] = others = dict(told["others"]) if isinstance(told.get("others"), dict) else told.get("others")
+    if not isinstance(others, dict | None):
+        raise UsageError(f'{path}: "{place}provenance.others" must be an object of ranges, got {as_json(others)}')
+    for holder, key, shown in (
+        *((told, key, key) for key in ("params", "tokens", "samples")),
+        *((others, key, f"others.{printable(key, 60)}") for key in others or ()),
+    ):
+        value = holder.get(key)
+        if value is None and holder is told:
+            continue
+        if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
+            raise UsageError(f'{path}: "{place}provenance.{shown}" must be [low, high], got {as_json(value)}')
+        try:
+            holder[key] = (float(value[0]), float(value[1]))
+        except OverflowError:  # a whole number beyond float64
+            raise UsageError(f'{path}: "{place}provenance.{shown}" must be [low, high], both finite') from None
     for key, value in told.items():
-        if key in ("params", "tokens", "samples"):
-            if value is not None and not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
-                raise UsageError(f'{path}: "{place}provenance.{key}" must be [low, high], got {as_json(value)}')
-        elif not isinstance(value, str):
+        if key not in ("params", "tokens", "samples", "others") and not isinstance(value, str):
             raise UsageError(f'{path}: "{place}provenance.{key}" must be text, got {as_json(value)}')
-    for key, value in told.items():
-        if isinstance(value, list):
-            try:
-                told[key] = (float(value[0]), float(value[1]))
-            except OverflowError:  # a whole number beyond float64
-                raise UsageError(f'{path}: "{place}provenance.{key}" must be [low, high], both finite') from None
     try:
         return Provenance(**told)
     except (TypeError, ValueError, OverflowError) as error:
