@@ -57,7 +57,7 @@ class Fit(Plugged):
     """
 
     data: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """A .csv, .tsv or .parquet file with a header."""
+    """A .csv, .tsv, .jsonl, .xlsx or .parquet file with a header."""
     model: Annotated[str | None, text("MODEL"), tyro.conf.arg(help_behavior_hint="")] = None
     """What to fit: one of the above."""
     out: Annotated[str | None, text("FILE.json"), tyro.conf.arg(help_behavior_hint="")] = None
@@ -162,7 +162,11 @@ def _pairs(option: str, words: Iterable[str], example: str) -> dict[str, str]:
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
         if not (name and equals and value):
-            last = "; the data file comes first, before options" if re.search(r"\.(csv|tsv|parquet)$", word) else ""
+            last = (
+                "; the data file comes first, before options"
+                if re.search(r"\.(csv|tsv|jsonl|xlsx|parquet)$", word)
+                else ""
+            )
             raise UsageError(f"{option} takes pairs such as {example}, got {word!r}{last}")
         if name in found:
             raise UsageError(f"{option} names {name} more than once")

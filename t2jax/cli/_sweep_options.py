@@ -43,10 +43,10 @@ class Sweep(Scenario, Plugged):
     For example, with the demand given once for all rows:
       t2jax sweep scenarios.csv --out plans.parquet --queries 1e9 --output-tokens 500
 
-    The table is a .csv, .tsv or .parquet file, a scenario in each row. Its columns are called as the options below,
-      with underscores, such as total_flops or max_params. Each may be absent; an empty cell means "not given". Flags
-      are true or false. An option is the default for cells that are not given; it gives way where a row asks for
-      something else instead: law for task, target for total_flops.
+    The table is a .csv, .tsv, .jsonl, .xlsx or .parquet file, a scenario in each row. Its columns are called as the
+      options below, with underscores, such as total_flops or max_params. Each may be absent; an empty cell means "not
+      given". Flags are true or false. An option is the default for cells that are not given; it gives way where a row
+      asks for something else instead: law for task, target for total_flops.
 
     Other columns, such as a name, pass through and are listed. One that is nearly called as an option is refused, as
       its cap or budget would be ignored: rename it, or give --pass-through.
@@ -61,7 +61,7 @@ class Sweep(Scenario, Plugged):
     words = _SWEEP_WORDS
 
     scenarios: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TABLE", help_behavior_hint="")]
-    """A .csv, .tsv or .parquet file."""
+    """A .csv, .tsv, .jsonl, .xlsx or .parquet file."""
     out: _File = None
     """Where the plans go: a .csv or .tsv file, or NAME.parquet, a folder of Parquet files. Never overwritten."""
     resume: Flag = False
