@@ -391,7 +391,8 @@ def test_ranges_of_further_variables():
 def brute_force(c, ks, ts):
     """The least loss of `wordy` over whole k and T; N and D by golden section on the budget that is left."""
     k, t = np.meshgrid(ks, ts, indexing="ij")
-    low, high = np.full(k.shape, np.log(1e8)), np.log(c / (2e9 * (100 + k * t))) - 1e-9
+    high = np.log(c / (2e9 * (100 + k * t))) - 1e-9
+    low = high - 30.0
 
     def loss(log_n):
         n = np.exp(log_n)

@@ -216,16 +216,16 @@ def _provenance(content: Any, path: str, place: str) -> Provenance:
         if key not in _SOURCE:
             raise UsageError(f'{path}: "{place}provenance" has no "{printable(key, 60)}"{meant(key, _SOURCE)}')
     told: dict[str, Any] = {"name": Path(path).stem, "citation": "", "params": None, "tokens": None, **content}
-    told["others"] = others = dict(told["others"]) if isinstance(told.get("others"), dict) else told.get("others")
+    others = told.get("others")
     if not isinstance(others, dict | None):
         raise UsageError(f'{path}: "{place}provenance.others" must be an object of ranges, got {as_json(others)}')
+    further: dict[str, Any] = dict(others or {})
+    told["others"] = further or None
     for holder, key, shown in (
-        *((told, key, key) for key in ("params", "tokens", "samples")),
-        *((others, key, f"others.{printable(key, 60)}") for key in others or ()),
+        *((told, key, key) for key in ("params", "tokens", "samples") if told.get(key) is not None),
+        *((further, key, f"others.{printable(key, 60)}") for key in further),
     ):
-        value = holder.get(key)
-        if value is None and holder is told:
-            continue
+        value = holder[key]
         if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
             raise UsageError(f'{path}: "{place}provenance.{shown}" must be [low, high], got {as_json(value)}')
         try:
