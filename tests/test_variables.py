@@ -14,7 +14,7 @@ import pytest
 import t2jax as t2
 from t2jax._io.usage import UsageError
 from t2jax.literature._json import built, described
-from t2jax.quantities import Curvature, Provenance, declared
+from t2jax.quantities import Curvature, Provenance, _declared, declared
 from t2jax.quantities._allocation import name_of
 
 TRAIN = t2.TrainingFLOPs()
@@ -208,6 +208,25 @@ def test_only_what_is_mentioned_is_decided_on():
     assert float(found.allocation.thinking_tokens) == pytest.approx(1.0, rel=1e-12)  # its lower bound
     bounded = t2.minimize(LAW, [TRAIN <= 1e21, thinking >= 7.0])
     assert float(bounded.allocation.thinking_tokens) == pytest.approx(7.0, rel=1e-12)
+
+
+def test_what_another_process_declared_comes_with_its_variables(monkeypatch):
+    far = t2.Variable("far_away", lower=3.0)
+    sent = pickle.dumps((far, far[1], t2.Allocation(1.0, 2.0, far_away=5.0)))
+    known = dict(_declared._DECLARED)
+    monkeypatch.setattr(_declared, "_DECLARED", {name: one for name, one in known.items() if name != "far_away"})
+    variable, element, allocation = pickle.loads(sent)
+    assert (str(variable), str(element), variable.declaration.lower) == ("far_away", "far_away[1]", 3.0)
+    assert float(allocation.far_away) == 5.0
+    assert bool(variable == far)
+
+
+def test_tasks_of_a_portfolio_see_further_variables():
+    tasks = t2.Portfolio([t2.Workload(THOUGHTFUL), t2.Workload(THOUGHTFUL, weight=3.0)])
+    many = t2.Allocation(1e9, 2e10, jnp.array([2.0, 8.0]), thinking_tokens=50.0)
+    each = [float(THOUGHTFUL(t2.Allocation(1e9, 2e10, k, thinking_tokens=50.0))) for k in (2.0, 8.0)]
+    assert tasks.quality.variables == ("params", "tokens", "samples", "thinking_tokens")
+    assert float(tasks.quality(many)) == pytest.approx(0.25 * each[0] + 0.75 * each[1], rel=1e-12)
 
 
 # Optima
@@ -429,6 +448,26 @@ def test_whole_numbers_in_batches_and_by_declaration():
     seconds = t2.quantity(lambda a: 1e12 / a.devices, name="seconds", convex=True)
     usd = t2.quantity(lambda a: a.devices**0.1, name="usd", convex=True)
     assert float(t2.minimize(usd, [seconds <= 3e9]).allocation.devices) == 334.0
+
+
+def test_whole_numbers_on_a_hyperbola():
+    """k + w·m on k·m ≥ A: what is next to the real optimum is rarely the best."""
+    rng = np.random.default_rng(0)
+    areas = np.concatenate([[97.0, 360.0, 1009.0, 12345.0], rng.uniform(50, 3000, 28)])
+    weights = np.concatenate([[1.0, 1.0, 0.3, 1.1], np.exp(rng.uniform(-2, 2, 28))])
+
+    def solve(area, weight):
+        return t2.minimize(
+            t2.samples + weight * devices, [t2.samples * devices >= area], integer=[t2.samples], throw=False
+        )
+
+    found = jax.jit(jax.vmap(solve))(jnp.asarray(areas), jnp.asarray(weights))
+    assert p.solved(found).all()
+    k = np.arange(1.0, 20001.0)
+    for area, weight, value in zip(areas, weights, np.asarray(found.value), strict=True):
+        assert value == pytest.approx(np.min(k + weight * np.ceil(area / k - 1e-9)), rel=1e-12)
+    for whole in (found.allocation.samples, found.allocation.devices):
+        np.testing.assert_array_equal(whole, np.round(whole))
 
 
 def test_one_whole_number_is_as_it_was():

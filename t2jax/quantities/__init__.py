@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         declaration as declaration,
         declared as declared,
         field_of as field_of,
+        in_order as in_order,
         undeclared as undeclared,
     )
     from t2jax.quantities._equal import equal as equal
@@ -64,6 +65,7 @@ __getattr__, __dir__, __all__ = attach(
             "declaration",
             "declared",
             "field_of",
+            "in_order",
             "undeclared",
         ),
         "_equal": ("equal",),

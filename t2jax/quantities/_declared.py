@@ -12,6 +12,7 @@ __all__ = [
     "Declaration",
     "declaration",
     "declare",
+    "declare_again",
     "declared",
     "field_of",
     "in_order",
@@ -74,7 +75,13 @@ def declare(
 
 def declaration(name: str) -> Declaration:
     """What was declared of the variable that this coordinate, such as `tokens` or `samples[3]`, is or is part of."""
-    return _DECLARED[field_of(name)]
+    field = field_of(name)
+    return _DECLARED.get(field) or Declaration(field, field, "", None, 1.0, False)  # as of another process' result
+
+
+def declare_again(one: Declaration) -> None:
+    """Take note of a variable that another process has declared; what is known of it here counts more."""
+    _DECLARED.setdefault(one.name, one)
 
 
 def declared() -> tuple[str, ...]:

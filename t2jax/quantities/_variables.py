@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from t2jax.quantities._declared import Declaration, declaration, declare, declared, field_of, undeclared
+from t2jax.quantities._declared import Declaration, declaration, declare, declare_again, declared, field_of, undeclared
 from t2jax.quantities._powers import PowerTerm, coordinate
 from t2jax.quantities._quantity import Quantity
 from t2jax.quantities._scales import Curvature
@@ -67,6 +67,9 @@ class Variable(Quantity):
             raise TypeError(f"{self.name}[i] takes a whole number of at least 0, got {element!r}")
         return Variable(f"{self.name}[{element}]")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _declared_there, (self.name, self.declaration)
+
     __iter__ = None  # elements have names, but no end
 
     def power_terms(self) -> tuple[PowerTerm, ...]:
@@ -79,6 +82,14 @@ class Variable(Quantity):
     @property
     def label(self) -> str:
         return self.name
+
+
+def _declared_there(name: str, one: Declaration) -> Variable:
+    """A variable that comes from another process, which may have declared what this one has not."""
+    declare_again(one)
+    variable = object.__new__(Variable)
+    object.__setattr__(variable, "name", name)
+    return variable
 
 
 params = Variable("params", symbol="N", start=1e9)

@@ -4,7 +4,7 @@ The decision is an `Allocation` whose `samples` is a vector, one k per task.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from t2jax._io import validate
 from t2jax._xla.logs import log_sum
 from t2jax.costs import InferenceFLOPs
-from t2jax.quantities import Allocation, Curvature, PowerTerm, Provenance, Quantity, Scale, log_of_sum
+from t2jax.quantities import Allocation, Curvature, PowerTerm, Provenance, Quantity, Scale, in_order, log_of_sum
 from t2jax.tasks._t2 import T2Loss
 
 __all__ = ["Portfolio", "PortfolioCost", "PortfolioQuality", "Workload"]
@@ -129,6 +129,10 @@ class PortfolioQuality(Quantity):
             own.append(PowerTerm(share * one.task.G, 0.0, {f"samples[{i}]": -one.task.gamma}))
         return *common, *own
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return in_order(name for one in self.portfolio.workloads for name in one.task.variables)
+
     def provenances(self) -> tuple[Provenance, ...]:
         return tuple(dict.fromkeys(p for one in self.portfolio.workloads for p in one.task.provenances()))
 
@@ -171,14 +175,9 @@ class PortfolioCost(Quantity):
         return f"InferenceFLOPs of {len(self.portfolio.workloads)}"
 
 
-class _OneTask(NamedTuple):
-    params: Array
-    tokens: Array
-    samples: Array
-
-
-def _seen_by(task: int, log: Any) -> _OneTask:
-    return _OneTask(log.params, log.tokens, log.samples[..., task])
+def _seen_by(task: int, log: Any) -> Any:
+    """The decision as one task sees it, with a k of its own."""
+    return eqx.tree_at(lambda decision: decision.samples, log, log.samples[..., task])
 
 
 def _of_task(name: str, task: int) -> str:
