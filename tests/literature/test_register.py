@@ -162,6 +162,16 @@ def test_a_law_is_known_to_sweep_and_frontier_and_list(capsys, law_file, tmp_pat
     assert "quantised  Quantised  E, A, B, alpha, beta, bits  my_laws" in listed
 
 
+def test_a_law_is_drawn(fitted, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    ax = t2.plot.isoflop(fitted.model, [1e21])
+    assert ax.get_ylabel() == "loss (nats per token)"
+    x, y = ax.get_lines()[-1].get_data()  # the optimum
+    n, d = best_loss(1e21)
+    np.testing.assert_allclose([x[0], y[0]], [n, loss(n, d, 8)], rtol=1e-5)
+    assert len(t2.plot.residuals(fitted).collections[0].get_offsets()) == 75
+
+
 # --- A law of what a decision says ------------------------------------------------------------------------------------
 
 
@@ -231,7 +241,7 @@ def test_a_task_is_fitted_saved_and_read(own, task, task_file):
     assert again.coefficients == task.coefficients
     head, inside, *_ = str(again.model).splitlines()
     assert head == "Odds: pass@k(N, D, k) = Odds(slope = (6, 0.4, 3))"
-    assert inside == "  law        1.7 + 420/N^0.34 + 900/D^0.33 nats per token"
+    assert inside == "  law  1.7 + 420/N^0.34 + 900/D^0.33 nats per token"
 
 
 def test_a_task_is_planned_for(capsys, task, task_file):
