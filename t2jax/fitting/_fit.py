@@ -11,6 +11,7 @@ import numpy as np
 
 from t2jax.fitting._boundary import at_zero
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64, with_values
+from t2jax.fitting._decision import USUAL
 from t2jax.fitting._errors import Linear, covariance_of, linearised
 from t2jax.fitting._estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting._families import COUNTS, Family, family_of, log_binomial, template_of
@@ -170,7 +171,7 @@ def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, pro
         rows=rows,
         run=Run(problem, found.z, found.others, table, heavy, width, settings),
     )
-    return replace(fitted, model=_model(problem.coordinates, coefficients, table, chosen))
+    return replace(fitted, model=_model(problem.coordinates, coefficients, table, family, chosen))
 
 
 def read_rows(
@@ -313,18 +314,19 @@ def _objective(
     return value, None
 
 
-def _model(coordinates: Coordinates, coefficients: np.ndarray, table: Table, estimator: Estimator) -> Any:
+def _model(
+    coordinates: Coordinates, coefficients: np.ndarray, table: Table, family: Family, estimator: Estimator
+) -> Any:
     """The fitted model in the caller's precision, with the fit as its source."""
     model = coordinates.built([as_leaf(one) for one in coefficients])
     keeps = any(one.name == "provenance" for one in fields(model))
-    return with_fields(model, provenance=_provenance(table, estimator)) if keeps else model
+    return with_fields(model, provenance=_provenance(table, family, estimator)) if keeps else model
 
 
-def _provenance(table: Table, estimator: Estimator) -> Provenance:
+def _provenance(table: Table, family: Family, estimator: Estimator) -> Provenance:
+    decided = [*USUAL, *(one.name for one in family.inputs if one.name not in USUAL)]
     ranges = {
-        name: (float(np.min(table[name])), float(np.max(table[name])))
-        for name in ("params", "tokens", "samples")
-        if name in table.columns
+        name: (float(np.min(table[name])), float(np.max(table[name]))) for name in decided if name in table.columns
     }
     if "num_samples" in table.columns:
         ranges["samples"] = (1.0, max(float(np.max(table["num_samples"])), 1.0))
@@ -335,4 +337,5 @@ def _provenance(table: Table, estimator: Estimator) -> Provenance:
         params=ranges.get("params"),
         tokens=ranges.get("tokens"),
         samples=ranges.get("samples"),
+        others={key: ends for key, ends in ranges.items() if key not in USUAL},
     )

@@ -217,28 +217,34 @@ def _provenance(content: Any, path: str, place: str) -> Provenance:
             raise UsageError(f'{path}: "{place}provenance" has no "{printable(key, 60)}"{meant(key, _SOURCE)}')
     told: dict[str, Any] = {"name": Path(path).stem, "citation": "", "params": None, "tokens": None, **content}
     others = told.get("others")
-    if not isinstance(others, dict | None):
+    if others is not None and not isinstance(others, dict):
         raise UsageError(f'{path}: "{place}provenance.others" must be an object of ranges, got {as_json(others)}')
-    further: dict[str, Any] = dict(others or {})
-    told["others"] = further or None
-    for holder, key, shown in (
-        *((told, key, key) for key in ("params", "tokens", "samples") if told.get(key) is not None),
-        *((further, key, f"others.{printable(key, 60)}") for key in further),
-    ):
-        value = holder[key]
-        if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
-            raise UsageError(f'{path}: "{place}provenance.{shown}" must be [low, high], got {as_json(value)}')
-        try:
-            holder[key] = (float(value[0]), float(value[1]))
-        except OverflowError:  # a whole number beyond float64
-            raise UsageError(f'{path}: "{place}provenance.{shown}" must be [low, high], both finite') from None
     for key, value in told.items():
-        if key not in ("params", "tokens", "samples", "others") and not isinstance(value, str):
-            raise UsageError(f'{path}: "{place}provenance.{key}" must be text, got {as_json(value)}')
+        shown = f'{path}: "{place}provenance.{key}"'
+        if key in _RANGES:
+            told[key] = None if value is None else _range(value, shown)
+        elif key != "others" and not isinstance(value, str):
+            raise UsageError(f"{shown} must be text, got {as_json(value)}")
+    told["others"] = {
+        key: _range(value, f'{path}: "{place}provenance.others.{printable(key, 60)}"')
+        for key, value in (others or {}).items()
+    }
     try:
         return Provenance(**told)
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{path}: {place}provenance: {error}") from None
+
+
+_RANGES = ("params", "tokens", "samples")
+
+
+def _range(value: Any, shown: str) -> tuple[float, float]:
+    if not (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))):
+        raise UsageError(f"{shown} must be [low, high], got {as_json(value)}")
+    try:
+        return float(value[0]), float(value[1])
+    except OverflowError:  # a whole number beyond float64
+        raise UsageError(f"{shown} must be [low, high], both finite") from None
 
 
 def _is_number(value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from t2jax.quantities import Quantity
+from t2jax.quantities import Allocation, Quantity
 
 __all__ = ["columns_read"]
 
@@ -29,8 +29,13 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if name == "others":  # what further variables there are is found by their names
+            return {}
+        known = getattr(Allocation, name, None)
+        if isinstance(known, property) and known.fget is not None:  # such as D/N, of what it is made of
+            return known.fget(self)
         self.names.add(name)
-        return jnp.ones(())
+        return jnp.asarray(1.0)  # of whatever precision the law has
 
     def tree_flatten(self) -> tuple[tuple[()], "_Watched"]:
         return (), self

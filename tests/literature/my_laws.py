@@ -39,6 +39,7 @@ class Sparse(t2.LossLaw):
     alpha: jax.Array
     gamma: jax.Array
     B: jax.Array
+    provenance: t2.Provenance | None = eqx.field(static=True, default=None)
 
     def score(self, log):
         spare = log.params - log.active_params

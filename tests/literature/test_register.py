@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 import t2jax as t2
 from t2jax.cli import main
-from t2jax.literature import KINDS, built, described, kind_of
+from t2jax.literature import KINDS, built, columns_read, described, kind_of
 
 PLUGIN = Path(__file__).with_name("my_laws.py")
 E, A, B, ALPHA, BETA = 1.7, 420.0, 900.0, 0.34, 0.33
@@ -185,6 +185,14 @@ def test_a_law_reads_a_column_of_the_decision(own):
     wanted = {"E": 1.6, "A": 300.0, "alpha": 0.3, "gamma": 0.1, "B": 250.0}
     np.testing.assert_allclose([found.coefficients[name] for name in wanted], list(wanted.values()), rtol=1e-5)
     np.testing.assert_allclose(found.predict(n, d, active_params=active), seen, rtol=1e-7)
+    assert found.model.provenance.ranges["active_params"] == (1e8, 4e10)
+    # Active parameters cost compute, all parameters memory: a variable is decided on like any other.
+    active_params = t2.Variable("active_params", start=1e9)
+    cost = t2.quantity(lambda a: 6.0 * a.active_params * a.tokens, name="cost")
+    solution = t2.minimize(found.model, [cost <= 1e21, t2.params <= 1e10, active_params >= 1e6])
+    a, b = 300.0 / 1e10**0.1, 250.0  # 300/active^0.3·(N/active)^−0.1 = 300/N^0.1/active^0.2
+    best = (a * 0.2 / (b * 0.3)) ** (1 / 0.5) * (1e21 / 6) ** (0.3 / 0.5)
+    np.testing.assert_allclose(solution.allocation.active_params, best, rtol=1e-5)
     # An object that is not registered is fitted alike, from its own values.
     start = own.Sparse(*(jnp.asarray(one) for one in (1.5, 100.0, 0.25, 0.1, 100.0)))
     KINDS.drop("Sparse")
@@ -193,6 +201,16 @@ def test_a_law_reads_a_column_of_the_decision(own):
     row = t2.plan_batch(pa.table({"train_flops": [1e22]}), law=found.model).to_pylist()[0]
     assert row["status"] == "bad_input"
     assert row["reason"].startswith("Sparse depends on active_params, and a plan decides on params, tokens, samples:")
+
+
+def test_what_a_law_reads_is_found_by_looking_on():
+    def ratio(decision):
+        return 2.0 + (decision.tokens_per_param / decision.bits) ** -0.1
+
+    assert columns_read(t2.quantity(ratio)) == ("bits", "params", "tokens")
+    assert columns_read(t2.published("muennighoff2023", unique_tokens=1e10)) == ("params", "tokens")
+    assert columns_read(t2.published("pythia-gsm8k")) == ("params", "samples", "tokens")
+    assert columns_read(t2.quantity(lambda a: float(a.params))) == ("params",)  # whatever comes of it
 
 
 # --- A task -----------------------------------------------------------------------------------------------------------
