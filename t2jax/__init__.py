@@ -10,7 +10,7 @@ from t2jax._io.lazy import attach
 
 if TYPE_CHECKING:
     __version__: str
-    from t2jax import plot as plot
+    from t2jax import plot as plot, testing as testing
     from t2jax.costs import (
         EquivalentFLOPs as EquivalentFLOPs,
         FixedShape as FixedShape,
@@ -203,13 +203,14 @@ _HOMES = {
         "pass_at_k",
     ),
 }
+_MODULES = ("plot", "testing")  # not in __all__: `from t2jax import *` must not need matplotlib
 _load, _names, __all__ = attach(__name__, _HOMES)
 __all__ += ["__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":  # a module, and not in __all__: `from t2jax import *` must not need matplotlib
-        return importlib.import_module("t2jax.plot")
+    if name in _MODULES:
+        return importlib.import_module(f"t2jax.{name}")
     if name == "__version__":
         from importlib import metadata
 
@@ -223,4 +224,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "plot"])
+    return sorted([*__all__, *_MODULES])
