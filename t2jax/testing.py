@@ -7,7 +7,6 @@ pytest or without it. JAX's precision makes no difference: everything is compute
 import contextlib
 import copy
 import functools
-import itertools
 import json
 import math
 import re
@@ -21,7 +20,7 @@ import numpy as np
 
 from t2jax.laws import LossLaw
 from t2jax.literature import built, described, kind_of
-from t2jax.quantities import Allocation, Curvature, Provenance, Quantity, Scale
+from t2jax.quantities import Allocation, Curvature, Provenance, Quantity, Scale, declaration, name_of
 from t2jax.tasks import Task
 
 __all__ = ["check_law", "check_quantity", "check_task"]
@@ -60,14 +59,14 @@ def check_quantity(
 
     At random decisions: it is a pytree whose static fields compare, and prints; its score is finite, the same with and
     without `jax.jit`, and in `jax.vmap` as in a loop; calling it gives the value of that score. First and second
-    derivatives agree in both modes and with central differences, and the second are symmetric. What `curvature`
-    declares holds along chords and at every point, and what `power_terms` declares adds up to the value. In float32 its
-    score and slopes are those in float64, and it compiles for CPU, CUDA and TPU.
+    derivatives agree in both modes and with central differences, and the second are symmetric. `curvature` holds along
+    chords and at every point, `power_terms` add up to the value, and only `variables` change it. In float32 its score
+    and slopes are those in float64, and it compiles for CPU, CUDA and TPU.
 
-    quantity: one, not an ensemble. decision: an `Allocation`, or another module of positive numbers, with the variables
-    that it reads. ranges: of variables by name, where decisions are drawn. increasing, decreasing: variables in which
-    the value never falls, or never rises. float32_tolerance: how far the score in float32 may be from the one in
-    float64, relative to one and to itself; slopes ten times as far. seed: of the decisions. A corner within a
+    quantity: one, not an ensemble. decision: an `Allocation` or another module of positive numbers; one with the
+    quantity's `variables` unless given. ranges: of variables by name, where decisions are drawn. increasing,
+    decreasing: variables in which the value never falls, or never rises. float32_tolerance: how far the score may be
+    off in float32, relative to one and to itself; slopes ten times as far. seed: of the decisions. A corner within a
     thousandth of a decision is taken for a wrong slope: it is no fault, and another seed avoids it.
     Raises AssertionError for what does not hold, TypeError for what is no quantity.
     """
@@ -79,9 +78,8 @@ def check_law(
 ) -> None:
     """Assert that a loss law is what fits and plans take it for. Arguments and errors as `check_quantity`.
 
-    Everything that `check_quantity` does; and the loss never rises with N or D and is the same for any k, broadcasts,
-    has an equation, prints every coefficient of an ensemble by its name, and comes back from JSON as it was, where its
-    class is in the registry (`t2jax.register`).
+    Everything that it does; and the loss never rises with N or D and is the same for any k, broadcasts, has an equation
+    in print and names in that of an ensemble, and comes back from JSON if it is registered (`t2jax.register`).
     """
     falls = ("params", "tokens", "samples")
     seen = _check(LossLaw, law, decision, ranges, seed, float32_tolerance, ("samples",), falls)
@@ -93,13 +91,12 @@ def check_task(
 ) -> None:
     """Assert that a task is what plans take it for. Arguments and errors as `check_quantity`.
 
-    Everything that `check_quantity` does; and the value never gets worse with k, has a name, is as good as its
-    `pass_at_k`, which is between 0 and 1 where there is one, broadcasts, has an equation, and comes back from JSON as
-    `check_law` says.
+    Everything that it does; and the value never gets worse with k, has a name, is as good as its `pass_at_k`, which is
+    between 0 and 1 where there is one, broadcasts, prints and comes back from JSON as `check_law` says.
     """
     rises, falls = (("samples",), ()) if getattr(task, "higher_is_better", False) else ((), ("samples",))
     seen = _check(Task, task, decision, ranges, seed, float32_tolerance, rises, falls)
-    _says_what_it_is(seen)
+    _says_what_it_is(task)
     _is_as_good_as_its_pass_at_k(seen)
     _is_written_and_read(seen, task)
 
@@ -112,17 +109,20 @@ def _check(
     with jax.enable_x64(True):
         _is_a_pytree(given)
         _prints(given)
-        seen = _Seen(_rounded(given), Allocation(1e9, 2e10, 8.0) if decision is None else decision, ranges or {}, seed)
-        _is_finite(seen)
-        _is_the_same_compiled(seen)
-        _has_derivatives(seen)
-        _bends_as_declared(seen)
-        _adds_up(seen)
-        for names, sign in ((rises, 1.0), (falls, -1.0)):
-            for name in names:
-                _goes_one_way(seen, name, sign)
+        seen = _Seen(_rounded(given), _usual(given) if decision is None else decision, ranges or {}, seed)
+        for check in (_is_finite, _same_compiled, _has_derivatives, _bends_as_declared, _adds_up, _reads_what_it_says):
+            check(seen)
+        for name, sign in [*((one, 1.0) for one in rises), *((one, -1.0) for one in falls)]:
+            _goes_one_way(seen, name, sign)
     _fits_float32(seen, tolerance)
     return seen
+
+
+def _usual(quantity: Any) -> Allocation:
+    """A decision with all variables that the quantity depends on."""
+    with _said(quantity, "its variables cannot be told"):
+        others = {name: declaration(name).start for name in quantity.variables if name not in RANGES}
+    return Allocation(1e9, 2e10, 8.0, **others)
 
 
 class _Seen:
@@ -133,8 +133,7 @@ class _Seen:
         paths, self.treedef = jax.tree_util.tree_flatten_with_path(decision)
         self.shapes = [np.shape(leaf) for _, leaf in paths]
         least = getattr(decision, "lower_bounds", dict)()
-        named = [(str(getattr(path[-1], "name", getattr(path[-1], "key", path[-1]))), leaf) for path, leaf in paths]
-        elements = [(name, i, x) for name, leaf in named for i, x in np.ndenumerate(np.asarray(leaf))]
+        elements = [(name_of(path), i, x) for path, leaf in paths for i, x in np.ndenumerate(np.asarray(leaf))]
         self.fields = [name for name, _, _ in elements]
         self.names = [f"{name}{list(i)}" if i else name for name, i, _ in elements]
         around = [(max(float(x) / 30.0, least.get(name, 0.0)), float(x) * 30.0) for name, _, x in elements]
@@ -143,7 +142,7 @@ class _Seen:
 
         rng, size = np.random.default_rng(seed), len(low)
         self.points = rng.uniform(low, high, (POINTS, size)).astype(np.float32).astype(np.float64)
-        pairs = np.array(list(itertools.combinations(range(POINTS), 2)))
+        pairs = np.stack(np.triu_indices(POINTS, 1), 1)
         self.chords, self.share = pairs, rng.uniform(0.05, 0.95, len(pairs))
         first, second = self.points[pairs[:, 0]], self.points[pairs[:, 1]]
         steps = STEP * np.array([-2.0, -1.0, 1.0, 2.0])[:, None] * np.eye(size)[:, None, :]
@@ -184,8 +183,7 @@ class _Seen:
         return *self.sloped(numbers, rows), forward, second, jax.lax.map(score, rows[:POINTS])
 
     def holds(self, held: Any, claim: str, point: Any, found: str) -> None:
-        values = zip(self.names, np.exp(self.points[point]), strict=True)
-        where = ", ".join(f"{name} {value:.4g}" for name, value in values)
+        where = ", ".join(f"{name} {math.exp(x):.4g}" for name, x in zip(self.names, self.points[point], strict=True))
         _assert(held, self.quantity, claim, f"at {where} {found}")
 
     def agrees(self, found: Any, expected: Any, tolerance: float, claim: str) -> None:
@@ -215,10 +213,10 @@ def _cast(quantity: Any, dtype: Any) -> Any:
 def _rounded(quantity: Any) -> Any:
     """In float64, with coefficients as float32 holds them, so that both precisions compute the same."""
     with np.errstate(over="ignore"):
-        narrow = [np.asarray(leaf, np.float32) for leaf in _numbers(quantity)]
-    for leaf in narrow:
+        narrow = _cast(quantity, np.float32)
+    for leaf in _numbers(narrow):
         _assert(np.isfinite(leaf).all(), quantity, "its coefficients are finite in float32", f"one is {leaf}")
-    return _cast(_with_numbers(quantity, narrow), np.float64)
+    return _cast(narrow, np.float64)
 
 
 def _assert(held: Any, quantity: Any, claim: str, found: str) -> None:
@@ -237,9 +235,8 @@ def _said(quantity: Any, failure: str) -> Generator[None]:
 
 def _is_a_pytree(quantity: Any) -> None:
     leaves, treedef = jax.tree.flatten(quantity)
-    for leaf in leaves:
-        text = isinstance(leaf, str | bytes | bool)
-        _assert(not text, quantity, "its leaves are numbers", f"{leaf!r} is one: make it eqx.field(static=True)")
+    for leaf in (leaf for leaf in leaves if isinstance(leaf, str | bytes | bool)):
+        _assert(False, quantity, "its leaves are numbers", f"{leaf!r} is one: make it eqx.field(static=True)")
     with _said(quantity, "its static fields must compare by ==, and anything may stand in place of its numbers"):
         same = jax.tree.structure(copy.deepcopy(jax.tree.unflatten(treedef, leaves))) == treedef
         jax.tree.map(lambda _: object(), quantity)
@@ -247,14 +244,11 @@ def _is_a_pytree(quantity: Any) -> None:
 
 
 def _prints(quantity: Any) -> None:
-    shows = {"str": str, "repr": repr, "label": lambda one: one.label}
-    if hasattr(quantity, "_repr_html_"):
-        shows["_repr_html_"] = lambda one: one._repr_html_()
-    for name, show in shows.items():
+    for name in (one for one in ("__str__", "__repr__", "_repr_html_") if hasattr(quantity, one)):
         with _said(quantity, f"its {name} must not fail"):
-            shown = show(quantity)
+            shown = getattr(quantity, name)()
         _assert(isinstance(shown, str) and shown.strip(), quantity, f"its {name} is a text", f"it is {shown!r}")
-    _names_coefficients(quantity, repr(quantity), "its repr has the name of each coefficient")
+    _names_coefficients(quantity, repr(quantity), "its __repr__ has the name of each coefficient")
     for source in quantity.provenances():
         _assert(isinstance(source, Provenance), quantity, "provenances are of Provenance", f"one is {source!r}")
 
@@ -272,7 +266,7 @@ def _is_finite(seen: _Seen) -> None:
             seen.holds(False, f"its {name} is a finite number", bad[0], f"it is {numbers[tuple(bad)]}{of}")
 
 
-def _is_the_same_compiled(seen: _Seen) -> None:
+def _same_compiled(seen: _Seen) -> None:
     """And a call is the value of the score."""
     seen.agrees(seen.scores, seen.looped, EXACT, "vmap gives what a loop does")
     with _said(seen.quantity, "it fails outside jit"):
@@ -288,10 +282,9 @@ def _has_derivatives(seen: _Seen) -> None:
     seen.agrees(seen.forward, seen.slopes, EXACT, "slopes by forward mode are those by reverse mode")
     seen.agrees(seen.second, np.swapaxes(seen.second, 1, 2), EXACT, "second derivatives are symmetric")
     weights = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * STEP)
-    scores, slopes = seen.moved
-    seen.agrees(seen.slopes, np.einsum("pvs,s->pv", scores, weights), SMOOTH, "slopes are those of differences")
-    differences = np.einsum("pvsw,s->pwv", slopes, weights)
-    seen.agrees(seen.second, differences, SMOOTH, "second derivatives are differences of slopes")
+    first, second = (np.einsum("pvs...,s->p...v", one, weights) for one in seen.moved)
+    seen.agrees(seen.slopes, first, SMOOTH, "slopes are those of differences")
+    seen.agrees(seen.second, second, SMOOTH, "second derivatives are differences of slopes")
 
 
 def _bends_as_declared(seen: _Seen) -> None:
@@ -309,7 +302,7 @@ def _bends_as_declared(seen: _Seen) -> None:
     worst = int(np.argmin(lowest))
     seen.holds(lowest[worst] >= -EXACT, claim, worst, f"a second derivative is {lowest[worst]:.3g}")
     if curvature is Curvature.AFFINE:
-        seen.agrees(seen.second, np.zeros_like(seen.second), EXACT, claim)
+        seen.agrees(seen.second, 0.0 * seen.second, EXACT, claim)
 
 
 def _adds_up(seen: _Seen) -> None:
@@ -319,8 +312,19 @@ def _adds_up(seen: _Seen) -> None:
         with np.errstate(divide="ignore"):
             sizes = [np.log(np.asarray(one.coefficient)) + np.asarray(one.log_rest(logs)) for one in terms]
         total = np.broadcast_to(functools.reduce(np.logaddexp, sizes), (POINTS,))
-        value = seen.quantity.scale.to_log(jnp.asarray(seen.scores))
-        seen.agrees(total, value, EXACT, "the sum of its power_terms is its value, in logarithms")
+        seen.agrees(
+            total,
+            seen.quantity.scale.to_log(jnp.asarray(seen.scores)),
+            EXACT,
+            "the sum of its power_terms is its value, in logarithms",
+        )
+
+
+def _reads_what_it_says(seen: _Seen) -> None:
+    if isinstance(seen.decision(seen.points), Allocation):  # which has all variables that are declared
+        told = seen.quantity.variables
+        others = seen.slopes * [name not in told for name in seen.fields]
+        seen.agrees(others, 0.0 * others, EXACT, f"it depends on nothing but its variables, {', '.join(told)}")
 
 
 def _goes_one_way(seen: _Seen, name: str, sign: float) -> None:
@@ -352,9 +356,7 @@ def _is_written_and_read(seen: _Seen, given: Any) -> None:
         with _said(one, "it fails to print as an ensemble"):
             printed = str(_with_numbers(one, [jnp.stack([leaf, leaf]) for leaf in _numbers(one)]))
         sides = [side.strip() for side in str(one).partition("\n")[0].split(" = ")]
-        _assert(
-            len(sides) > 1 and all(sides), one, "it prints as an equation", f"its first line is {' = '.join(sides)!r}"
-        )
+        _assert(all(sides) and sides[1:], one, "it prints as an equation", f"its first line is {' = '.join(sides)!r}")
         _names_coefficients(one, printed, "as an ensemble it prints the name of each coefficient")
         parts = [one, getattr(one, "law", None)]
         if all(part is None or kind_of(part) is not None for part in parts):
@@ -363,8 +365,7 @@ def _is_written_and_read(seen: _Seen, given: Any) -> None:
             _assert(eqx.tree_equal(one, again), one, "it comes back from JSON as it was", f"it is {again!r}")
 
 
-def _says_what_it_is(seen: _Seen) -> None:
-    task = seen.quantity
+def _says_what_it_is(task: Task) -> None:
     right = {
         "value_name": isinstance(task.value_name, str) and task.value_name.isidentifier(),
         "value_title": isinstance(task.value_title, str) and bool(task.value_title.strip()),
@@ -390,10 +391,10 @@ def _is_as_good_as_its_pass_at_k(seen: _Seen) -> None:
     rates = np.asarray(rates)
     worst = int(np.argmax(np.abs(rates - 0.5)))
     seen.holds(abs(rates[worst] - 0.5) <= 0.5, "pass_at_k is between 0 and 1", worst, f"it is {rates[worst]:.6g}")
-    order = np.argsort(seen.scores if task.higher_is_better else -seen.scores)
-    gains = np.diff(rates[order])
+    better = np.argsort(seen.scores if task.higher_is_better else -seen.scores)
+    gains = np.diff(rates[better])
     worst = int(np.argmin(gains))
-    drop = f"it is {rates[order[worst]]:.6g}, and {rates[order[worst + 1]]:.6g} where the value is better"
-    seen.holds(gains[worst] >= -EXACT, "pass_at_k rises as the value gets better", order[worst], drop)
+    drop = f"where the value is better than there it is {-gains[worst]:.3g} less"
+    seen.holds(gains[worst] >= -EXACT, "pass_at_k rises as the value gets better", better[worst], drop)
     if task.value_name == "pass_at_k" and task.scale is Scale.LOG_ODDS:
         seen.agrees(rates, values, EXACT, "pass_at_k is the value of that name")

@@ -43,7 +43,7 @@ class Monomial(Quantity):
 
 
 class Dearer(Monomial):
-    """With a variable of its own."""
+    """With variables of its own."""
 
     def score(self, log):
         return super().score(log) + 2.0 * log.batch
@@ -56,12 +56,19 @@ class Batch(eqx.Module):
 
 
 def test_other_variables():
+    """Of a decision of one's own, and declared ones, drawn around where a search begins."""
     decision = Batch(jnp.asarray(1e9), jnp.asarray(2e10), jnp.asarray(64.0))
     check_quantity(Dearer(), decision=decision, ranges={"batch": (1.0, 512.0)}, increasing=["batch"])
     with pytest.raises(AssertionError, match=r"never rises with batch, but at params \S+ tokens \S+ batch [23]\d"):
         check_quantity(Dearer(), decision=decision, ranges={"batch": (20.0, 39.0)}, decreasing=["batch"])
     with pytest.raises(ValueError, match=r"no variable 'pramas', only params, tokens, batch"):
         check_quantity(Dearer(), decision=decision, increasing=["pramas"])
+    drawn = t2.Variable("tested_only", lower=1.0, start=100.0)
+    check_quantity(drawn * t2.params, increasing=["tested_only", "params"])
+    with pytest.raises(
+        AssertionError, match=r"never rises with tested_only, but at .*samples \S+, tested_only [\d.]+ d"
+    ):
+        check_quantity(drawn * t2.params, decreasing=["tested_only"])
 
 
 def test_what_is_not_to_be_checked(untyped):
@@ -213,6 +220,10 @@ class Misadded(Monomial):
         return (PowerTerm(self.c, 0.0, {"params": 1.0, "tokens": 1.001}),)
 
 
+class Underdeclared(Monomial):
+    variables = ("params",)
+
+
 class ManyScores(Monomial):
     def score(self, log):
         return jnp.stack([log.params, log.tokens])
@@ -337,13 +348,14 @@ BROKEN = {
     Overflowing: r"its score in float32 is that in float64, but .* inf",
     Cancelling: r"its score in float32 is that in float64, but",
     Misadded: r"the sum of its power_terms is its value, in logarithms, but",
+    Underdeclared: r"it depends on nothing but its variables, params, but .* 1 is not 0 in tokens",
     ManyScores: r"at one decision its score has the shape \(2,\)",
     OnCPU: r"does not compile for all of cpu, cuda, tpu: ",
     Incomparable: r"static fields must compare by ==, .*: ValueError: ",
     Named: r"its leaves are numbers, but 'energy' is one: make it eqx.field\(static=True\)",
-    Silent: r"its str is a text, but it is ''",
-    Nameless: r"its repr has the name of each coefficient, but c is not there",
-    Broken: r"its str must not fail: KeyError: 'c'",
+    Silent: r"its __str__ is a text, but it is ''",
+    Nameless: r"its __repr__ has the name of each coefficient, but c is not there",
+    Broken: r"its __str__ must not fail: KeyError: 'c'",
     Worse: r"its value never rises with params, but at params .* d score / d log params is 0\.",
     Sampled: r"its value never rises|its value never falls with samples, but",
     Alone: r"at arrays of decisions it has|at \(8, 1\) decisions it has a score each, but",

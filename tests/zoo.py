@@ -75,6 +75,7 @@ COSTS = {
 
 ALGEBRA: dict[str, Quantity] = {
     "tokens": t2.tokens,
+    "tokens per parameter": t2.tokens / t2.params,
     "a sum": TRAIN + SERVE + 1e20,
     "a multiple": 3.5e-18 * (TRAIN + SERVE),
     "a multiple of a probability": 2.0 * SUCCESS,
