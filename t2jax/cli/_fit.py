@@ -190,14 +190,10 @@ def _coefficients(fit: fitting.Fit, resampled: _Resampled) -> dict[str, Any]:
     errors, intervals = fit.standard_errors, fit.interval(_LEVEL)
     found = {}
     for name, value in fit.coefficients.items():
-        if name in fit.free:
-            state = "not identified" if name in fit.at_boundary else "fitted"
-        else:
-            state = "at its boundary" if name in fit.at_boundary else "a column" if name in fit.given else "fixed"
         ends = [_finite(one) for one in intervals.get(name, ())]
         found[name] = {
             "value": _finite(value),
-            "state": state,
+            "state": fit.states[name],
             "standard_error": _finite(errors.get(name)),
             "interval": ends if ends and None not in ends else None,
             "bootstrap_standard_error": resampled.error(name),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.text import aligned, human
 from t2jax.fitting._coordinates import Coordinates, in_float64
 from t2jax.fitting._result import Fit
@@ -30,7 +32,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class OptimumInterval:
+class OptimumInterval(Converted):
     """Intervals of the optimum by name (params, tokens, samples, value), at the confidence `level`.
 
     delta: from the fit's covariance and the optimum's implicit derivatives, symmetric in logarithms (pass@k: in log
@@ -43,8 +45,24 @@ class OptimumInterval:
     ensemble: dict[str, Interval] | None
     solved: float | None
 
+    @property
+    def _methods(self) -> dict[str, dict[str, Interval]]:
+        return {"delta method": self.delta, **({"ensemble": self.ensemble} if self.ensemble else {})}
+
+    def _columns(self) -> list[ResultColumn]:
+        """A row for each number at the optimum and each method."""
+        rows = [(name, method, one) for method, found in self._methods.items() for name, one in found.items()]
+        names, methods, intervals = zip(*rows, strict=True)
+        return [
+            ResultColumn("name", names, " "),
+            ResultColumn("method", methods),
+            ResultColumn("median", [one.median for one in intervals], written=partial(human, digits=4)),
+            ResultColumn("low", [one.low for one in intervals], f"{self.level:.0%} interval from"),
+            ResultColumn("high", [one.high for one in intervals], "to"),
+        ]
+
     def __str__(self) -> str:
-        shown = {"delta method": self.delta, **({"ensemble": self.ensemble} if self.ensemble else {})}
+        shown = self._methods
         lines = [["", *(one for name in shown for one in (name, f"{self.level:.0%} interval"))]]
         for name in self.delta:
             cells = [name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from t2jax._io import validate
+from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import human
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf
@@ -52,7 +54,7 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Displayed):
+class Fit(Displayed, Converted):
     """A model fitted to data.
 
     model: with the fitted coefficients, in JAX's precision of the caller. names, values: all its coefficients,
@@ -100,6 +102,16 @@ class Fit(Displayed):
     def standard_errors(self) -> dict[str, float]:
         """Of every fitted coefficient, from the covariance; NaN at the boundary, and where there are none."""
         return dict(zip(self.free, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+
+    @property
+    def states(self) -> dict[str, str]:
+        """What became of every coefficient: fitted, not identified, fixed, at its boundary, or a column of the data."""
+        return {name: self._state(name) for name in self.names}
+
+    def _state(self, name: str) -> str:
+        if name in self.free:
+            return "not identified" if name in self.at_boundary else "fitted"
+        return "at its boundary" if name in self.at_boundary else "a column" if name in self.given else "fixed"
 
     @property
     def has_errors(self) -> bool:
@@ -213,6 +225,21 @@ class Fit(Displayed):
             raise ValueError(f"cannot {purpose} a fit that was read from a file: its data are not there")
         return self.run
 
+    def _columns(self) -> list[ResultColumn]:
+        """A row for each coefficient: its value, standard error, 90 % interval, and state (see `states`)."""
+        errors, intervals = self.standard_errors, self.interval(0.9)
+        known = {name: error for name, error in errors.items() if np.isfinite(error) and name not in self.at_boundary}
+        low, high = ([intervals[name][side] if name in known else None for name in self.names] for side in (0, 1))
+        four = partial(human, digits=4)
+        return [
+            ResultColumn("coefficient", self.names),
+            ResultColumn("value", self.values, written=partial(human, digits=5)),
+            ResultColumn("standard_error", [known.get(name) for name in self.names], "standard error"),
+            ResultColumn("low", low, "90 % interval from", four),
+            ResultColumn("high", high, "to", four),
+            ResultColumn("state", list(self.states.values())),
+        ]
+
     def _parts(self) -> list[str | Grid]:
         return [*_heading(self), _coefficient_table(self), *_quality(self), *_residual_table(self), *_notes(self)]
 
@@ -228,14 +255,10 @@ def _heading(fit: Fit) -> list[str]:
 def _coefficient_table(fit: Fit) -> Grid:
     errors, intervals = fit.standard_errors, fit.interval(0.9)
     lines = [["", "value", "standard error", "90 % interval"]]
-    for name, value in fit.coefficients.items():
-        if name not in fit.free:
-            if name in fit.at_boundary:
-                lines.append([name, human(value, 4), "", "at its boundary"])
-            else:
-                lines.append([name, human(value, 4), "", "a column" if name in fit.given else "fixed"])
-        elif name in fit.at_boundary:
-            lines.append([name, human(value, 4), "", "not identified"])
+    for name, state in fit.states.items():
+        value = fit.coefficients[name]
+        if state != "fitted":
+            lines.append([name, human(value, 4), "", state])
         else:
             low, high = intervals[name]
             known = np.isfinite(errors[name])

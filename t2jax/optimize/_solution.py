@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import human
 from t2jax.quantities import Allocation, Provenance, Scale, declaration, name_of
@@ -31,6 +32,7 @@ class Status(eqx.Enumeration):
     not_finite = "not finite: the objective or a constraint is NaN or infinite at the allocation found"
 
 
+_STATUSES = ("solved", "infeasible", "unbounded", "not_converged", "not_finite")
 _BINDS = {"float64": 1e-6, "float32": 1e-4}
 """Slacks that are nothing: logarithms of FLOPs are near 60, so in float32 they are known to 4e-6."""
 
@@ -44,7 +46,7 @@ class NoSolutionError(RuntimeError):
         self.solution = solution
 
 
-class Solution(Displayed, eqx.Module):
+class Solution(Displayed, Converted, eqx.Module):
     """The optimum of a problem, or of a batch of them (then every array has the batch's leading axes).
 
     allocation: the decision, N, D, k and further variables. value: the objective there, in its own unit.
@@ -125,6 +127,29 @@ class Solution(Displayed, eqx.Module):
     def _sense(self) -> str:
         return "maximum" if self.maximised else "minimum"
 
+    def _columns(self) -> list[ResultColumn]:
+        """A row for each lane: the decision, the value, the price of every constraint, and the status."""
+        if isinstance(self.value, jax.core.Tracer):
+            raise TypeError("a traced solution has no numbers yet: convert it outside of jit, grad or vmap")
+        shape = np.shape(self.value)
+        columns = []
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.allocation):
+            each = np.asarray(leaf, np.float64)
+            each = np.broadcast_to(each, shape + each.shape[len(shape) :])
+            unit = declaration(name_of(path)).unit if isinstance(self.allocation, Allocation) else ""
+            for i in np.ndindex(each.shape[len(shape) :]):
+                name = name_of(path) + (f"[{', '.join(map(str, i))}]" if i else "")
+                columns.append(ResultColumn(name, each[(..., *i)].ravel(), f"{name} ({unit})" if unit else "", _number))
+        columns.append(ResultColumn("value", _lanes(self.value, shape), self.objective_label, _number))
+        for i, (label, price) in enumerate(zip(self.constraint_labels, self.shadow_prices, strict=True)):
+            again = self.constraint_labels[:i].count(label)
+            name = f"price of {label}" + (f" ({again + 1})" if again else "")
+            columns.append(ResultColumn(name, _lanes(price, shape) + 0.0, name, _number))
+        ends = np.full(shape, None, object)
+        for name in _STATUSES:
+            ends[np.asarray(self.status == getattr(Status, name))] = name
+        return [*columns, ResultColumn("status", ends.ravel().tolist())]
+
     def _parts(self) -> list[str | Grid]:
         if isinstance(self.value, jax.core.Tracer):
             return [f"Solution({self._sense} of {self.objective_label}, traced)"]
@@ -163,3 +188,7 @@ class Solution(Displayed, eqx.Module):
 
 def _number(value: Any) -> str:
     return human(float(value), 4)
+
+
+def _lanes(value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    return np.broadcast_to(np.asarray(value, np.float64), shape).ravel()

@@ -10,12 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.version import version
 from t2jax.optimize import NoSolutionError, Solution
 from t2jax.planning._baselines import balanced_tokens, measure, sampled_with_the_rest
 from t2jax.planning._coefficients import not_identified
 from t2jax.planning._costing import Point
 from t2jax.planning._fields import OTHER_CAPS, TABLE, field
+from t2jax.planning._figure_table import FIGURES
 from t2jax.planning._figures import Figures, figures_at
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._problem import Problem, where
@@ -34,6 +36,7 @@ __all__ = ["SCHEMA", "Baselines", "Plan", "Price", "plan", "planned"]
 
 SCHEMA = 1
 """The version of what `Plan.to_dict` gives, which changes when a key changes its meaning or is taken away."""
+_ALLOCATIONS = {"chinchilla": "Chinchilla-optimal", "one_sample": "one sample (k = 1)"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Price:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Converted):
     """The answer of `plan`. It prints as the command line does.
 
     status: "solved", or why there is no answer, with the reason in words. inputs: every field of the scenario.
@@ -111,6 +114,20 @@ class Plan:
             "notes": list(self.notes),
             "plot": None,
         }
+
+    _upright = False
+
+    def _columns(self) -> list[ResultColumn]:
+        """A row for each allocation, the optimum and the baselines: every figure, and why there is none."""
+        allocations = {} if self.baselines is None else {"optimum": self.optimum, **vars(self.baselines)}
+        rows = {name: one.to_dict(self.problem.costing.spends) for name, one in allocations.items() if one is not None}
+        columns = [ResultColumn("allocation", list(rows), words=_ALLOCATIONS)]
+        for one in FIGURES:
+            values = [row.get(one.name) for row in rows.values()]
+            if any(value is not None for value in values):
+                columns.append(ResultColumn(one.name, values, one.title, one.written))
+        reasons = [row["why_none"] for row in rows.values()]
+        return [*columns, ResultColumn("why_none", reasons, "why none")] if any(reasons) else columns
 
     def plot(self, path_or_ax: Any) -> Any:
         """Draw the plan. Needs matplotlib.
