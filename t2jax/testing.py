@@ -306,18 +306,12 @@ def _bends_as_declared(seen: _Seen) -> None:
 
 
 def _adds_up(seen: _Seen) -> None:
-    terms = seen.quantity.power_terms()
+    terms, logs = seen.quantity.power_terms(), seen.decision(seen.points)
     if terms is not None:
-        logs = seen.decision(seen.points)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore"):  # a term may be 0
             sizes = [np.log(np.asarray(one.coefficient)) + np.asarray(one.log_rest(logs)) for one in terms]
-        total = np.broadcast_to(functools.reduce(np.logaddexp, sizes), (POINTS,))
-        seen.agrees(
-            total,
-            seen.quantity.scale.to_log(jnp.asarray(seen.scores)),
-            EXACT,
-            "the sum of its power_terms is its value, in logarithms",
-        )
+        total, value = functools.reduce(np.logaddexp, sizes), seen.quantity.scale.to_log(jnp.asarray(seen.scores))
+        seen.agrees(np.broadcast_to(total, (POINTS,)), value, EXACT, "power_terms add up to its value, in logarithms")
 
 
 def _reads_what_it_says(seen: _Seen) -> None:

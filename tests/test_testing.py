@@ -347,7 +347,7 @@ BROKEN = {
     Infinite: r"its score is a finite number, but .* it is -inf",
     Overflowing: r"its score in float32 is that in float64, but .* inf",
     Cancelling: r"its score in float32 is that in float64, but",
-    Misadded: r"the sum of its power_terms is its value, in logarithms, but",
+    Misadded: r"power_terms add up to its value, in logarithms, but",
     Underdeclared: r"it depends on nothing but its variables, params, but .* 1 is not 0 in tokens",
     ManyScores: r"at one decision its score has the shape \(2,\)",
     OnCPU: r"does not compile for all of cpu, cuda, tpu: ",
