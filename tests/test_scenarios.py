@@ -257,7 +257,7 @@ def test_other_types_are_no_numbers():
 
 BIG = """
 import resource, sys
-from t2jax.sweeping.reading import Source
+from t2jax.planning.tables._reading import Source
 list(Source(sys.argv[2]).pieces(65536))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = sum(piece.table.num_rows for piece in Source(sys.argv[1]).pieces(65536))

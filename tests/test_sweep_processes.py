@@ -26,7 +26,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 jax.distributed.initialize(f"127.0.0.1:{port}", 2, index, initialization_timeout=60)
 import t2jax as t2
-from t2jax.sweeping.output import Output
+from t2jax._io.output import Output
 import test_sweep_processes as here
 
 def attempt(name, **options):
