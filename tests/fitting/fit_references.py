@@ -1,7 +1,7 @@
 """Reference objectives of `fit`: the best of 500 starts of SciPy's L-BFGS-B, on public tables whole and thinned.
 
 Independent of t2jax: own objective and gradient, own starts, and coordinates in which E = 0 is a bound like any other.
-`python tests/fit_references.py` finds them anew (half an hour of one core) and writes `fit_references.json` beside it.
+`python tests/fitting/fit_references.py` finds them anew (half an hour of one core) and writes `fit_references.json`.
 """
 
 import csv
