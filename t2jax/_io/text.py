@@ -2,9 +2,10 @@
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 __all__ = [
+    "LONGEST",
     "UNITS",
     "aligned",
     "fixed",
@@ -12,6 +13,7 @@ __all__ = [
     "gigabytes",
     "human",
     "milliseconds",
+    "nearest",
     "percent",
     "significant",
     "times",
@@ -89,9 +91,21 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB"
 
 
+LONGEST = 100
+"""Letters of a name that may have been mistyped. To compare longer ones takes long."""
+
+
+def nearest(given: str, known: Iterable[str], *, most: int = 3, likeness: float = 0.6) -> list[str]:
+    """The known names that are most like the given one, in either case; likeness: share of letters in common."""
+    if len(given) > LONGEST:
+        return []
+    by_lower = {name.lower(): name for name in known}
+    return [by_lower[name] for name in difflib.get_close_matches(given.lower(), by_lower, n=most, cutoff=likeness)]
+
+
 def unknown(what: str, name: object, known: Collection[str], listing: str) -> str:
     """ "no accelerator is called 'h1000': did you mean 'h100-sxm'? list_accelerators() shows all 14"."""
-    near = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.5)
+    near = nearest(str(name), known, likeness=0.5)
     meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"no {what} is called {name!r}: {meant}{listing} shows all {len(known)}"
 

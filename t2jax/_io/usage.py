@@ -1,15 +1,13 @@
 """Bad usage, and the names that were meant."""
 
-import difflib
 import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["UsageError", "as_json", "meant", "printable", "quoted", "refuse_existing"]
+from t2jax._io.text import LONGEST, nearest
 
-_LONGEST = 100
-"""Letters of a name that may have been mistyped. To compare longer ones takes long."""
+__all__ = ["UsageError", "as_json", "meant", "printable", "quoted", "refuse_existing"]
 
 
 class UsageError(ValueError):
@@ -45,11 +43,8 @@ def as_json(value: Any) -> str:
 
 def meant(given: str, known: Iterable[str]) -> str:
     """': did you mean …?' with the nearest names, or those that contain it; nothing where none is near."""
-    by_lower = {name.lower(): name for name in known}
-    word = given.lower()
-    if len(word) > _LONGEST:
-        return ""
-    near = difflib.get_close_matches(word, by_lower, n=3, cutoff=0.6)
-    if len(word) >= 3:
-        near += [name for name in by_lower if word in name and name not in near]
-    return f": did you mean {' or '.join(by_lower[one] for one in near[:3])}?" if near else ""
+    names = {name.lower(): name for name in known}.values()
+    near = nearest(given, names)
+    if 3 <= len(given) <= LONGEST:
+        near += [name for name in names if given.lower() in name.lower() and name not in near]
+    return f": did you mean {' or '.join(near[:3])}?" if near else ""

@@ -1,7 +1,6 @@
 """What `t2jax fit` computes: the fit, its bootstrap, the file; and what it says of them, as text and for JSON."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -148,15 +147,7 @@ def _estimator(options: Fit) -> Any:
 
 def _write(fit: fitting.Fit, options: Fit, ensemble: Any) -> str:
     out = Path(str(options.out))
-    if not options.force:
-        fit.to_json(out, ensemble=ensemble)
-        return str(out)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
-        fit.to_json(aside, ensemble=ensemble)
-        os.replace(aside, out)
-    finally:
-        aside.unlink(missing_ok=True)
+    fit.to_json(out, ensemble=ensemble, overwrite=options.force)
     return str(out)
 
 

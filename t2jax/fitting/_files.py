@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from t2jax._io.disk import explained, replace
 from t2jax.fitting import _estimators as estimators
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_names, coefficient_values
 from t2jax.fitting._result import Fit
@@ -19,9 +19,9 @@ from t2jax.literature import Role, built, described, names_of, numbers_in
 __all__ = ["read", "write"]
 
 
-def write(fit: Fit, path: Path, ensemble: Any) -> None:
-    """Beside it first, then in its place: a file is whole or not there. Raises FileExistsError where one is."""
-    if path.exists():
+def write(fit: Fit, path: Path, ensemble: Any, *, overwrite: bool) -> None:
+    """The file is whole or not there. Raises FileExistsError where there is one, unless it may be overwritten."""
+    if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists: name another file, or remove it")
     content = described(fit.model, fit.coefficients)
     ensemble = fit.ensemble if ensemble is None else ensemble
@@ -41,12 +41,8 @@ def write(fit: Fit, path: Path, ensemble: Any) -> None:
         "covariance": [[_finite(one) for one in row] for row in fit.covariance.tolist()],
         "ensemble": None if ensemble is None else _columns(ensemble, fit.free),
     }
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with explained(path, full="make room"):
+        replace(path, (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def read(path: Path) -> Fit:

@@ -195,14 +195,15 @@ class Fit(Displayed, Converted):
         columns = [as_leaf(np.broadcast_to(one, n)) for one in coefficients]
         return Coordinates.of(self.model, {}, (), ()).built(columns)  # with the fit as its source
 
-    def to_json(self, path: str | Path, *, ensemble: Any = None) -> None:
+    def to_json(self, path: str | Path, *, ensemble: Any = None, overwrite: bool = False) -> None:
         """Write the law with its uncertainty to a file that `from_json` and `t2jax plan --law` read.
 
-        ensemble: the answer of `bootstrap`, to keep beside it. Raises TypeError for a class that is not registered.
+        ensemble: the answer of `bootstrap`, to keep beside it. overwrite: a file that is there, too. Raises TypeError
+        for a class that is not registered, FileExistsError for a file that is there.
         """
         from t2jax.fitting._files import write
 
-        write(self, Path(path), ensemble)
+        write(self, Path(path), ensemble, overwrite=overwrite)
 
     @staticmethod
     def from_json(path: str | Path) -> "Fit":

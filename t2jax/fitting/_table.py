@@ -3,7 +3,6 @@
 Every message says which file, which line and which column. Loads neither JAX nor, unless it must, pyarrow.
 """
 
-import difflib
 import importlib
 import numbers
 import os
@@ -20,6 +19,7 @@ from t2jax._io.delimited import comma_note, title_fault
 from t2jax._io.interchange import arrow_table, with_none
 from t2jax._io.numbers import number
 from t2jax._io.records import ENDINGS, listed_endings, records
+from t2jax._io.text import nearest
 from t2jax.literature import Dataset
 
 __all__ = ["FINITE", "NATURAL", "NONNEGATIVE", "POSITIVE", "SHARE", "Column", "Rule", "Table", "read_table"]
@@ -322,8 +322,8 @@ def _fault(cell: Any, rule: Rule, given: _Cells) -> str:
 
 def _meant(given: Iterable[str], known: Iterable[str]) -> str:
     """': did you mean …?' with the name nearest to each that was given, or nothing where none is near."""
-    by_lower = {name.lower(): name for name in known}
-    near = [f'"{by_lower[one]}"' for name in given for one in difflib.get_close_matches(name.lower(), by_lower, n=1)]
+    names = list(known)
+    near = [f'"{one}"' for name in given for one in nearest(name, names, most=1)]
     return f": did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
 
 

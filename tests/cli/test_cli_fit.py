@@ -133,7 +133,7 @@ def test_nothing_is_overwritten_without_being_asked(capsys, folder):
     text = run(capsys, f"{line} --force").out
     assert "Written to mine.json. Next" in text
     assert json.loads((folder / "mine.json").read_text())["fit"]["ensemble"] is None
-    assert not [path for path in folder.iterdir() if path.suffix in (".new", ".part")]
+    assert not [path for path in folder.iterdir() if path.suffix in (".new", ".part", ".aside")]
 
 
 def test_not_converged_is_no_answer(capsys, folder, monkeypatch):

@@ -169,7 +169,7 @@ def test_a_file_is_never_overwritten_nor_left_half_written(found, tmp_path, monk
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("t2jax.fitting._files.os.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="no space left"):
         found.to_json(tmp_path / "other.json")
     assert [one.name for one in tmp_path.iterdir()] == ["law.json"]

@@ -1,11 +1,11 @@
 """The names of a table's columns: those of scenarios, those that the results will have, and those that pass through."""
 
-import difflib
 import functools
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from t2jax._io.text import nearest
 from t2jax._io.usage import printable
 from t2jax.planning._fields import COLUMNS
 from t2jax.planning._figure_table import OF_TABLES as FIGURES, RESULTS
@@ -66,7 +66,7 @@ def _misspelt(name: str, absent: tuple[str, ...]) -> str | None:
             return field
     if len(name) > 2 * max(map(len, absent), default=0):
         return None
-    near = difflib.get_close_matches("_".join(words), absent, 1, _NEAR)
+    near = nearest("_".join(words), absent, most=1, likeness=_NEAR)
     return near[0] if near else None
 
 
