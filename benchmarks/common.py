@@ -21,6 +21,7 @@ RESULTS = HERE / "results.jsonl"
 INSTALLED = find_spec("t2jax") is not None
 if not INSTALLED:  # without one installed, the checkout's
     sys.path.append(str(HERE.parent))
+sys.path.append(str(HERE.parent / "tests"))  # for `oracles`, which the tests hold t2jax to, too
 
 
 @dataclass(frozen=True)

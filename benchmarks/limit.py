@@ -236,11 +236,11 @@ def numba_kernel(dtype: Any) -> Any:
 
 
 def slsqp_rate(coefficients: list[float], budgets: list[float]) -> float:
-    import slsqp
+    import oracles
 
-    loss = slsqp.Loss(slsqp.Chinchilla(*coefficients), G, GAMMA)
-    problems = [slsqp.Budget(math.log(c), math.log(2.0 * QUERIES * OUTPUT_TOKENS)) for c in budgets]
-    times = [seconds(lambda: [slsqp.solve(loss, problem, None) for problem in problems]) for _ in range(3)]
+    loss = oracles.LogLoss(oracles.Chinchilla(*coefficients), G, GAMMA)
+    problems = [oracles.Budget(math.log(c), math.log(2.0 * QUERIES * OUTPUT_TOKENS)) for c in budgets]
+    times = [seconds(lambda: [oracles.solve(loss, problem, None) for problem in problems]) for _ in range(3)]
     return len(budgets) / statistics.median(times)
 
 

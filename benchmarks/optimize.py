@@ -74,7 +74,7 @@ def measure(case: str, dtype: str, *, batch: int, quick: bool) -> dict[str, Any]
     import jax
     import jax.numpy as jnp
     import numpy as np
-    import slsqp
+    import oracles
 
     import t2jax as t2
 
@@ -89,7 +89,7 @@ def measure(case: str, dtype: str, *, batch: int, quick: bool) -> dict[str, Any]
     lanes = jax.sharding.PartitionSpec("lanes")
     mesh = jax.make_mesh((len(jax.devices()),), ("lanes",), axis_types=(jax.sharding.AxisType.Auto,))
     budgets = jax.device_put(jnp.asarray(np.exp(draws), dtype), jax.sharding.NamedSharding(mesh, lanes))
-    before = peak_memory()  # with SciPy, which `slsqp` has loaded
+    before = peak_memory()  # with SciPy, which `oracles` has loaded
 
     start = time.perf_counter()
     solve = jax.vmap(lambda c: optimum(task, [cost <= c, *caps]))
@@ -108,11 +108,11 @@ def measure(case: str, dtype: str, *, batch: int, quick: bool) -> dict[str, Any]
     objective = slsqp_objective(task)
     log_serve = math.log(2.0 * QUERIES * OUTPUT_TOKENS)
     # float32 rounds the budgets: these are the ones it was asked about.
-    tasks = [slsqp.Budget(math.log(c), log_serve) for c in np.asarray(budgets[:problems], np.float64).tolist()]
+    tasks = [oracles.Budget(math.log(c), log_serve) for c in np.asarray(budgets[:problems], np.float64).tolist()]
 
     def one_by_one() -> list[tuple[Any, bool]]:
         with jax.enable_x64(True):
-            return [slsqp.solve(objective, budget, CAPS if capped else None) for budget in tasks]
+            return [oracles.solve(objective, budget, CAPS if capped else None) for budget in tasks]
 
     theirs = one_by_one()
     steady, theirs_seconds = interleaved(rounds, lambda: jax.block_until_ready(solve(budgets)), one_by_one)
@@ -143,12 +143,12 @@ def measure(case: str, dtype: str, *, batch: int, quick: bool) -> dict[str, Any]
 
 def slsqp_objective(task: Any) -> Any:
     """The task for SLSQP, with the very coefficients that t2jax has, which in float32 are rounded."""
-    import slsqp
+    import oracles
 
-    law = slsqp.Chinchilla(*(float(getattr(task.law, name)) for name in ("E", "A", "B", "alpha", "beta")))
+    law = oracles.Chinchilla(*(float(getattr(task.law, name)) for name in ("E", "A", "B", "alpha", "beta")))
     if hasattr(task, "theta"):
-        return slsqp.Failure(law, slsqp.log_odds([float(one) for one in task.theta]))
-    return slsqp.Loss(law, float(task.G), float(task.gamma))
+        return oracles.Failure(law, oracles.log_odds([float(one) for one in task.theta]))
+    return oracles.LogLoss(law, float(task.G), float(task.gamma))
 
 
 def peak_memory() -> float:

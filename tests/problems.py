@@ -1,7 +1,7 @@
 """Problems that the tests of the optimiser share: structures with every number as data, and reference formulas.
 
 A structure is compiled once and then solves any numbers, so tests draw many problems and sort them into one batch.
-Formulas of losses and costs are written out here again, in NumPy and float64, as the oracle for the library's own.
+What their answers are held to is in `oracles`, and here by the same names.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import minimize as scipy_minimize
+from oracles import (
+    chinchilla_optimum as chinchilla_optimum,
+    loss as loss,
+    serve_flops as serve_flops,
+    slsqp as slsqp,
+    train_flops as train_flops,
+    violation as violation,
+)
 
 import t2jax as t2
 
@@ -196,76 +203,3 @@ def as_printed(found: Any, *digits: float) -> None:
     for one, printed in zip(np.ravel(found), digits, strict=True):
         half = 0.5 * 10.0 ** int(Decimal(repr(printed)).normalize().as_tuple().exponent)
         assert abs(float(one) - printed) <= half * (1 + 1e-6), f"{float(one)!r} is not {printed!r}"
-
-
-# The same formulas again
-
-
-def chinchilla_optimum(d: Data) -> tuple[Any, Any, Any]:
-    """(N, D, L) that are optimal on 6ND = C, in closed form."""
-    alpha, beta, product = d["alpha"], d["beta"], d["total"] / 6
-    scale = (alpha * d["A"] / (beta * d["B"])) ** (1 / (alpha + beta))
-    n = scale * product ** (beta / (alpha + beta))
-    return n, product / n, d["E"] + d["A"] / n**alpha + d["B"] / (product / n) ** beta
-
-
-def loss(d: Data, n: Any, t: Any, k: Any) -> Any:
-    """E + A/N^α + B/D^β + G/k^γ."""
-    return d["E"] + d["A"] / n ** d["alpha"] + d["B"] / t ** d["beta"] + d["G"] / k ** d["gamma"]
-
-
-def train_flops(n: Any, t: Any) -> Any:
-    return 6.0 * n * t
-
-
-def serve_flops(d: Data, n: Any, k: Any, *, share_prompt: bool = True) -> Any:
-    per_query = d["prompt"] + k * d["output"] if share_prompt else k * (d["prompt"] + d["output"])
-    return 2.0 * n * d["queries"] * per_query
-
-
-def violation(d: Data, n: Any, t: Any, k: Any, *, share_prompt: bool = True) -> Any:
-    """The largest factor by which a budget or bound is exceeded, minus 1."""
-    train, serve = train_flops(n, t), serve_flops(d, n, k, share_prompt=share_prompt)
-    used = [
-        (train + serve) / d["total"],
-        train / d["train"],
-        serve / d["serve"],
-        n / d["max_params"],
-        t / d["max_tokens"],
-        k / d["max_samples"],
-        d["min_samples"] / k,
-    ]
-    return np.max(used, axis=0) - 1.0
-
-
-def slsqp(one: dict[str, float], start: np.ndarray, *, share_prompt: bool = True) -> np.ndarray:
-    """Log (N, D, k) found by SciPy's SLSQP for T2Loss, in log space and with analytic gradients, from log `start`."""
-    log = np.log
-    upper = [min(one[name], 1e37) for name in ("max_params", "max_tokens", "max_samples")]
-
-    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-        terms = [one[c] * np.exp(-one[e] * z) for c, e, z in zip("ABG", ("alpha", "beta", "gamma"), x, strict=True)]
-        value = one["E"] + sum(terms)
-        slopes = [-one[e] * term / value for e, term in zip(("alpha", "beta", "gamma"), terms, strict=True)]
-        return float(log(value)), np.array(slopes)
-
-    def costs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        n, t, k = np.exp(x)
-        train, serve = train_flops(n, t), serve_flops(one, n, k, share_prompt=share_prompt)
-        sampled = one["output"] * k / (one["prompt"] + k * one["output"]) if share_prompt else 1.0
-        of_train, of_serve = np.array([1.0, 1.0, 0.0]), np.array([1.0, 0.0, sampled])
-        total = train + serve
-        values = log([total / one["total"], train / one["train"], serve / one["serve"]])
-        return values, np.array([(train * of_train + serve * of_serve) / total, of_train, of_serve])
-
-    bounds = list(zip([-80.0, -80.0, log(one["min_samples"])], log(upper), strict=True))
-    found = scipy_minimize(
-        objective,
-        start,
-        jac=True,
-        method="SLSQP",
-        bounds=bounds,
-        constraints={"type": "ineq", "fun": lambda x: -costs(x)[0], "jac": lambda x: -costs(x)[1]},
-        options={"ftol": 1e-15, "maxiter": 500},
-    )
-    return found.x

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from oracles import compute_optimal_params
 
 import t2jax as t2
 from t2jax.cli import main
@@ -21,7 +22,7 @@ def run(capsys, line, status=0):
 
 
 def params(flops):
-    return (ALPHA * A / (BETA * B)) ** (1 / (ALPHA + BETA)) * (flops / 6) ** (BETA / (ALPHA + BETA))
+    return compute_optimal_params(flops, A, B, ALPHA, BETA)
 
 
 def test_a_short_frontier_is_shown_whole(capsys):

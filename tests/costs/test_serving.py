@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from oracles import compute_optimal_params
 from scipy.optimize import brentq
 
 import t2jax as t2
@@ -273,8 +274,7 @@ def test_latency_bounds_the_model():
     free, found = best(bounded()), best(bounded(), seconds=0.005)
     assert bool(free.ok & found.ok)
     # Without it binding, Chinchilla's closed form.
-    A, B, alpha, beta = (float(x) for x in (LAW.A, LAW.B, LAW.alpha, LAW.beta))
-    optimum = (alpha * A / (beta * B) * (1e23 / 6) ** beta) ** (1 / (alpha + beta))
+    optimum = compute_optimal_params(1e23, *(float(x) for x in (LAW.A, LAW.B, LAW.alpha, LAW.beta)))
     assert float(free.allocation.params) == pytest.approx(optimum, rel=1e-7)
     # The size at which a step takes that long, by bisection; tokens are what the budget leaves.
     N = brentq(lambda N: step(N, b=16, context=1250, p=32) - 0.005, 1e6, 1e12, xtol=1.0)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from oracles import compute_optimal_params
 from scipy.interpolate import Akima1DInterpolator
 
 from t2jax.fitting._isoflop import Interpolation, Polynomial, envelope, isoflop
@@ -18,7 +19,7 @@ def chinchilla(params, tokens, alpha=0.34, beta=0.28, A=406.4, B=410.7, E=1.69):
 
 def optimum(flops, alpha=0.34, beta=0.28, A=406.4, B=410.7):
     """N* on 6ND = C, in closed form."""
-    return (alpha * A / (beta * B)) ** (1 / (alpha + beta)) * (flops / 6) ** (beta / (alpha + beta))
+    return compute_optimal_params(flops, A, B, alpha, beta)
 
 
 def runs(*, reach=4.0, count=15, offset=1.0, **law):

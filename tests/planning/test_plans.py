@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 import pytest
+from oracles import compute_optimal_params
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import betaln
 
@@ -254,7 +255,7 @@ def test_a_law_has_one_sample_where_a_budget_would_pay_for_more(plans):
 
 def ray(flops):
     """N and D of least loss for so many training FLOPs."""
-    n = (ALPHA * A / (BETA * B)) ** (1 / (ALPHA + BETA)) * (flops / 6) ** (BETA / (ALPHA + BETA))
+    n = compute_optimal_params(flops, A, B, ALPHA, BETA)
     return n, flops / 6 / n
 
 

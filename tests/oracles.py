@@ -1,19 +1,70 @@
-"""The baseline: SciPy's SLSQP on the same problems, one by one, as well as we know how to call it.
+"""What answers are held to: closed forms, and SciPy's SLSQP as well as we know how to call it.
 
-In logarithms of N, D, k, with gradients by hand in plain floats (on three variables faster than arrays), from a
-sensible start. Written from the papers' formulas, not with t2jax, so that it also checks the answers.
+Written from the papers' formulas, in NumPy and plain floats, not with t2jax. SLSQP takes logarithms of N, D, k, with
+gradients by hand (on three variables floats are faster than arrays), and solves one problem after the other: it is the
+baseline of the benchmarks, too, which import this file.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
+Numbers = dict[str, Any]
+"""A problem by the names of `problems.NUMBERS`, or many of them: arrays."""
+
+# Closed forms
+
+
+def compute_optimal_params(flops: Any, A: Any, B: Any, alpha: Any, beta: Any) -> Any:
+    """N on 6ND = C, in closed form: (αA/βB)^(1/(α+β))·(C/6)^(β/(α+β))."""
+    return (alpha * A / (beta * B)) ** (1 / (alpha + beta)) * (flops / 6) ** (beta / (alpha + beta))
+
+
+def chinchilla_optimum(d: Numbers) -> tuple[Any, Any, Any]:
+    """(N, D, L) that are optimal on 6ND = C."""
+    n = compute_optimal_params(d["total"], *(d[name] for name in ("A", "B", "alpha", "beta")))
+    t = d["total"] / 6 / n
+    return n, t, d["E"] + d["A"] / n ** d["alpha"] + d["B"] / t ** d["beta"]
+
+
+def loss(d: Numbers, n: Any, t: Any, k: Any) -> Any:
+    """E + A/N^α + B/D^β + G/k^γ."""
+    return d["E"] + d["A"] / n ** d["alpha"] + d["B"] / t ** d["beta"] + d["G"] / k ** d["gamma"]
+
+
+def train_flops(n: Any, t: Any) -> Any:
+    return 6.0 * n * t
+
+
+def serve_flops(d: Numbers, n: Any, k: Any, *, share_prompt: bool = True) -> Any:
+    per_query = d["prompt"] + k * d["output"] if share_prompt else k * (d["prompt"] + d["output"])
+    return 2.0 * n * d["queries"] * per_query
+
+
+def violation(d: Numbers, n: Any, t: Any, k: Any, *, share_prompt: bool = True) -> Any:
+    """The largest factor by which a budget or bound is exceeded, minus 1."""
+    train, serve = train_flops(n, t), serve_flops(d, n, k, share_prompt=share_prompt)
+    used = [
+        (train + serve) / d["total"],
+        train / d["train"],
+        serve / d["serve"],
+        n / d["max_params"],
+        t / d["max_tokens"],
+        k / d["max_samples"],
+        d["min_samples"] / k,
+    ]
+    return np.max(used, axis=0) - 1.0
+
+
+# SLSQP
+
 Vector = np.ndarray
 LOWEST = np.log((1e6, 1e8, 1.0))
-"""Far below every answer here; without it SLSQP tries models of one parameter, whose loss overflows."""
+"""Far below every answer of the benchmarks; without it SLSQP tries models of one parameter, whose loss overflows."""
 FAR = 60.0
 """The logarithm that stands for no upper bound."""
 
@@ -35,7 +86,7 @@ class Chinchilla:
 
 
 @dataclass(frozen=True)
-class Loss:
+class LogLoss:
     """log(L + G/k^γ), to be minimised."""
 
     law: Chinchilla
@@ -115,7 +166,7 @@ class Budget:
         return np.clip((n, n + math.log(20.0), k), LOWEST, upper)
 
 
-def solve(objective: Loss | Failure, budget: Budget, caps: tuple[float, float, float] | None) -> tuple[Vector, bool]:
+def solve(objective: LogLoss | Failure, budget: Budget, caps: tuple[float, float, float] | None) -> tuple[Vector, bool]:
     """(log N, log D, log k) and whether SLSQP reports success."""
     upper = np.log(caps) if caps else np.full(3, FAR)
     found = minimize(
@@ -128,3 +179,30 @@ def solve(objective: Loss | Failure, budget: Budget, caps: tuple[float, float, f
         options={"ftol": 1e-12, "maxiter": 200},
     )
     return found.x, bool(found.success)
+
+
+def slsqp(one: dict[str, float], start: np.ndarray, *, share_prompt: bool = True) -> np.ndarray:
+    """Log (N, D, k) found by SciPy's SLSQP for T2Loss, in log space and with analytic gradients, from log `start`."""
+    log, law = np.log, Chinchilla(*(float(one[name]) for name in ("E", "A", "B", "alpha", "beta")))
+    upper = [min(one[name], 1e37) for name in ("max_params", "max_tokens", "max_samples")]
+
+    def costs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n, t, k = np.exp(x)
+        train, serve = train_flops(n, t), serve_flops(one, n, k, share_prompt=share_prompt)
+        sampled = one["output"] * k / (one["prompt"] + k * one["output"]) if share_prompt else 1.0
+        of_train, of_serve = np.array([1.0, 1.0, 0.0]), np.array([1.0, 0.0, sampled])
+        total = train + serve
+        values = log([total / one["total"], train / one["train"], serve / one["serve"]])
+        return values, np.array([(train * of_train + serve * of_serve) / total, of_train, of_serve])
+
+    bounds = list(zip([-80.0, -80.0, log(one["min_samples"])], log(upper), strict=True))
+    found = minimize(
+        LogLoss(law, float(one["G"]), float(one["gamma"])),
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=bounds,
+        constraints={"type": "ineq", "fun": lambda x: -costs(x)[0], "jac": lambda x: -costs(x)[1]},
+        options={"ftol": 1e-15, "maxiter": 500},
+    )
+    return found.x
