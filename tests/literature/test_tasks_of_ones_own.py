@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.optimize import minimize
+from zoo import OWN_TASK
 
 import t2jax as t2
 from t2jax.quantities import Scale
@@ -26,19 +27,6 @@ class Odds(t2.Task):
 
     def score(self, log):
         return self.easy + self.more * log.samples - self.steep * jnp.exp(self.law.log_value(log))
-
-
-class Regret(t2.Task):
-    """A/N^a + 1/D^0.25 + 1/k, without a loss law."""
-
-    A: jax.Array
-    a: jax.Array
-    law = None
-    value_name, value_title, unit = "regret", "regret", "points"
-
-    def score(self, log):
-        of_params = jnp.log(self.A) - self.a * log.params
-        return jnp.logaddexp(jnp.logaddexp(of_params, -0.25 * log.tokens), -log.samples)
 
 
 class Reward(t2.Task):
@@ -120,8 +108,7 @@ def test_a_target_of_a_task_of_ones_own_is_a_probability():
 
 
 def test_a_task_without_a_loss_law_leaves_loss_and_pass_at_k_empty():
-    task = Regret(jnp.asarray(40.0), jnp.asarray(0.3))
-    (row,) = t2.plan_batch(pa.table({"total_flops": [1e23]}), task=task, queries=QUERIES).to_pylist()
+    (row,) = t2.plan_batch(pa.table({"total_flops": [1e23]}), task=OWN_TASK, queries=QUERIES).to_pylist()
     assert row["status"] == "solved", row["reason"]
     assert [row[name] for name in ("loss_nats", "pass_at_k", "overtraining_ratio")] == [None, None, None]
     n, d, k = best(1e23, lambda n, d, k: -(40 / n**0.3 + 1 / d**0.25 + 1 / k), output=1.0)
