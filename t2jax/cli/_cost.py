@@ -11,7 +11,7 @@ from t2jax.costs import LifetimeBill
 from t2jax.planning._coefficients import law_or_task
 from t2jax.planning._money import kv_cache, lifetime
 from t2jax.planning._report import assumed
-from t2jax.planning._scenario import as_option
+from t2jax.planning._spelling import as_option
 from t2jax.quantities import Scale
 
 __all__ = ["answer", "cost_text"]

@@ -13,11 +13,12 @@ from t2jax.cli._sweep import defaults_of
 from t2jax.cli._sweep_options import Frontier, Span
 from t2jax.planning._aim import Aim
 from t2jax.planning._batch import RESULTS, answered
-from t2jax.planning._fields import field
+from t2jax.planning._fields import DEFAULT_TASK, NAMES, field
 from t2jax.planning._figure_table import figure
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._objective import objective
-from t2jax.planning._scenario import DEFAULT_TASK, NAMES, as_option, lacks_demand
+from t2jax.planning._reasons import lacks_demand
+from t2jax.planning._spelling import as_option
 from t2jax.planning.tables._files import write_table
 
 __all__ = ["answer", "frontier_text"]

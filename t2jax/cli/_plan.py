@@ -6,7 +6,8 @@ from t2jax.cli._progress import progress
 from t2jax.cli._scenario_options import typed_in
 from t2jax.planning._plan import Plan, planned
 from t2jax.planning._problem import Problem
-from t2jax.planning._scenario import as_option, checked_scenario
+from t2jax.planning._scenario import checked_scenario
+from t2jax.planning._spelling import as_option
 
 __all__ = ["answer"]
 

@@ -15,8 +15,9 @@ from t2jax.cli._plugins import fingerprints
 from t2jax.cli._progress import progress
 from t2jax.cli._sweep_options import Sweep
 from t2jax.planning._coefficients import law_or_task
+from t2jax.planning._fields import FLAGS, NAMES, NUMBERS
 from t2jax.planning._law_files import same_named_file
-from t2jax.planning._scenario import FLAGS, NAMES, NUMBERS, as_option
+from t2jax.planning._spelling import as_option
 from t2jax.planning.tables._header import passed_through
 from t2jax.planning.tables._reading import Source
 from t2jax.planning.tables._tables import answer_table

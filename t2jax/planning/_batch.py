@@ -22,16 +22,13 @@ from t2jax.optimize import Status
 from t2jax.planning._aim import Aim
 from t2jax.planning._coefficients import not_identified
 from t2jax.planning._field import described, documented
-from t2jax.planning._fields import TABLE
+from t2jax.planning._fields import NAMES, NUMBERS, TABLE
 from t2jax.planning._figure_table import in_words
 from t2jax.planning._figures import figures_at
 from t2jax.planning._law_files import ReadFile, read_law_file
 from t2jax.planning._objective import objective
 from t2jax.planning._programs import ENDS, LANES, NO_CAP, NO_LIMIT, Form, Structure, run, without_sources
-from t2jax.planning._scenario import (
-    NAMES,
-    NUMBERS,
-    as_column,
+from t2jax.planning._reasons import (
     contradiction,
     lacks_demand,
     missed_target,
@@ -41,6 +38,7 @@ from t2jax.planning._scenario import (
     too_small,
     without_end,
 )
+from t2jax.planning._spelling import as_column
 from t2jax.planning.tables._header import FIGURES, RESULTS, check_columns
 from t2jax.planning.tables._scenarios import Scenarios, checked_defaults, read_scenarios
 from t2jax.quantities import Quantity

@@ -22,7 +22,7 @@ from t2jax.costs import (
     list_accelerators,
 )
 from t2jax.planning._costing import Costing, Limits, Point
-from t2jax.planning._scenario import Spelling
+from t2jax.planning._spelling import Spelling
 from t2jax.quantities import Allocation, Constraint, Quantity
 
 __all__ = ["Money", "kv_cache", "lifetime"]

@@ -5,8 +5,9 @@ from typing import Any
 from t2jax._io.usage import UsageError, printable
 from t2jax.literature import columns_read, is_plain
 from t2jax.planning._coefficients import law_or_task
+from t2jax.planning._fields import DEFAULT_TASK
 from t2jax.planning._law_files import ReadFile, read_law_file
-from t2jax.planning._scenario import DEFAULT_TASK, Spelling
+from t2jax.planning._spelling import Spelling
 from t2jax.quantities import Quantity, Scale
 from t2jax.tasks import Success, T2Loss, Task
 

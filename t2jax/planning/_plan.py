@@ -16,19 +16,14 @@ from t2jax.optimize import NoSolutionError, Solution
 from t2jax.planning._baselines import balanced_tokens, measure, sampled_with_the_rest
 from t2jax.planning._coefficients import not_identified
 from t2jax.planning._costing import Point
-from t2jax.planning._fields import OTHER_CAPS, TABLE, field
+from t2jax.planning._fields import DEFAULT_TASK, FOR_MONEY, OTHER_CAPS, TABLE, field
 from t2jax.planning._figure_table import FIGURES
 from t2jax.planning._figures import Figures, figures_at
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._problem import Problem, where
-from t2jax.planning._scenario import (
-    DEFAULT_TASK,
-    FOR_MONEY,
-    as_argument,
-    checked_scenario,
-    missed_target,
-    too_small,
-)
+from t2jax.planning._reasons import missed_target, too_small
+from t2jax.planning._scenario import checked_scenario
+from t2jax.planning._spelling import as_argument
 from t2jax.planning._uncertainty import Progress, Uncertainty, caveats, uncertainty
 from t2jax.quantities import Allocation, Constraint
 

@@ -19,19 +19,12 @@ from t2jax.planning._baselines import measure
 from t2jax.planning._coefficients import fit_of
 from t2jax.planning._constraints import caps, target_reached
 from t2jax.planning._costing import Compute, Costing, Limits, Point, infinite
-from t2jax.planning._fields import OTHER_CAPS
+from t2jax.planning._fields import DEFAULT_TASK, OTHER_CAPS
 from t2jax.planning._money import Money
 from t2jax.planning._objective import objective
-from t2jax.planning._scenario import (
-    DEFAULT_TASK,
-    Spelling,
-    fields_set,
-    lacks_demand,
-    out_of_reach,
-    serves,
-    target_fault,
-    without_end,
-)
+from t2jax.planning._reasons import lacks_demand, out_of_reach, serves, target_fault, without_end
+from t2jax.planning._scenario import fields_set
+from t2jax.planning._spelling import Spelling
 from t2jax.quantities import Allocation, Constraint, Quantity
 
 __all__ = ["Problem", "where"]

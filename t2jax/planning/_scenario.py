@@ -10,49 +10,11 @@ from typing import Any
 from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError, meant, printable
 from t2jax.planning._field import Domain, Field, Kind
-from t2jax.planning._fields import DEFAULT_TASK, FLAGS, FOR_MONEY, NAMES, NUMBERS, TABLE, field
-from t2jax.planning._figure_table import ALLOCATION, FLOPS
-from t2jax.planning._reasons import (
-    contradiction,
-    lacks_demand,
-    missed_target,
-    money_fault,
-    out_of_reach,
-    serves,
-    target_fault,
-    too_small,
-    without_end,
-)
-from t2jax.planning._spelling import Spelling, as_argument, as_column, as_option
+from t2jax.planning._fields import TABLE, field
+from t2jax.planning._reasons import contradiction, money_fault
+from t2jax.planning._spelling import Spelling
 
-__all__ = [
-    "ALLOCATION",
-    "DEFAULT_TASK",
-    "FLAGS",
-    "FLOPS",
-    "FOR_MONEY",
-    "NAMES",
-    "NUMBERS",
-    "Spelling",
-    "acceptable",
-    "as_argument",
-    "as_column",
-    "as_option",
-    "checked_number",
-    "checked_scenario",
-    "checked_value",
-    "contradiction",
-    "fields_set",
-    "lacks_demand",
-    "missed_target",
-    "number",
-    "number_fault",
-    "out_of_reach",
-    "serves",
-    "target_fault",
-    "too_small",
-    "without_end",
-]
+__all__ = ["acceptable", "checked_number", "checked_scenario", "checked_value", "fields_set", "number_fault"]
 
 
 def checked_scenario(given: Mapping[str, Any], spelled: Spelling, *, example: str = "") -> dict[str, Any]:

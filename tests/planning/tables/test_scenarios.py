@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from t2jax.planning._scenario import number
+from t2jax._io.numbers import number
 from t2jax.planning.tables import _reading as reading
 from t2jax.planning.tables._reading import Source
 from t2jax.planning.tables._scenarios import read_scenarios

@@ -8,7 +8,7 @@ import pytest
 
 import t2jax as t2
 from t2jax.cli import main
-from t2jax.planning._scenario import FLAGS, NAMES, NUMBERS
+from t2jax.planning._fields import FLAGS, NAMES, NUMBERS
 from t2jax.planning.tables._header import check_columns
 
 FIELDS = (*NUMBERS, *NAMES, *FLAGS)
