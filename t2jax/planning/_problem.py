@@ -12,7 +12,6 @@ import numpy as np
 
 from t2jax._io.usage import UsageError
 from t2jax.fitting._coordinates import in_float64
-from t2jax.laws import DataConstrained
 from t2jax.optimize import Solution, maximize, minimize
 from t2jax.planning._aim import Aim
 from t2jax.planning._baselines import measure
@@ -87,7 +86,7 @@ class Problem:
     def objective(self) -> dict[str, Any]:
         """What is optimised, and whose coefficients say so."""
         to_target = self.scenario["target"] is not None
-        sources, aim = self.task.provenances(), self.aim
+        sources, aim, unique = self.task.provenances(), self.aim, getattr(self.law, "unique_tokens", None)
         return {
             "sense": "maximize" if aim.higher_is_better and not to_target else "minimize",
             "quantity": self.costing.unit if to_target else aim.name,
@@ -96,7 +95,7 @@ class Problem:
             "higher_is_better": aim.higher_is_better,
             "kind": type(self.task).__name__,
             "sources": [{"name": p.name, "citation": p.citation, "note": p.note} for p in sources],
-            "unique_tokens": float(self.law.unique_tokens) if isinstance(self.law, DataConstrained) else None,
+            "unique_tokens": None if unique is None else float(unique),
         }
 
     # --- Why there is no answer: (status, reason) ---------------------------------------------------------------------
