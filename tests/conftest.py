@@ -1,7 +1,9 @@
 """How every test runs: float64, strict promotion, two virtual CPU devices, array types checked at run time."""
 
+import ctypes
 import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -46,6 +48,19 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     # Another worker may still be writing what is read here: then it is compiled here, too.
     config.addinivalue_line("filterwarnings", "ignore:Error reading persistent compilation cache entry:UserWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_let_go():
+    """What a file compiled is forgotten at its end: kept, the programs of all files take six gigabytes a worker.
+
+    Another file finds on disk what it needs of them.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
+    if sys.platform == "linux":  # glibc keeps what is freed until it is told, others know no such call
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)(0)
 
 
 @pytest.fixture
