@@ -15,15 +15,19 @@ import pytest
 
 import t2jax
 from t2jax.cli import _options as options, main
+from t2jax.cli._scenario_options import with_fields
 
 SCALE = int(os.environ.get("T2JAX_TEST_SCALE", "1"))
 COMMANDS = {
-    "plan": options.Plan,
-    "frontier": options.Frontier,
-    "sweep": options.Sweep,
-    "fit": options.Fit,
-    "cost": options.Cost,
-    "list": options.List,
+    name: with_fields(command)
+    for name, command in {
+        "plan": options.Plan,
+        "frontier": options.Frontier,
+        "sweep": options.Sweep,
+        "fit": options.Fit,
+        "cost": options.Cost,
+        "list": options.List,
+    }.items()
 }
 FLAGS = {"json", "hardware_list", "force", "resume", "no_share_prompt", "integer_samples"}
 RAW = {chr(i) for i in (*range(10), *range(11, 32), *range(127, 160), 0x202E, 0x2066)}

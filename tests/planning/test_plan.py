@@ -79,6 +79,9 @@ def check_one_answer(capsys, fields: dict) -> None:
     assert json.loads(json.dumps(report)) == printed
     assert row["status"] == "solved"
     optimum = plan.optimum
+    assert differs(row["value"], optimum.value) < 1e-12, fields
+    if any("are exhausted" in note for note in plan.notes):
+        return  # the loss is at its floor over a whole region, of which each program finds another point
     for name in ("params", "tokens", "samples", "tokens_per_param", "overtraining_ratio", "loss_nats", "pass_at_k",
                  "value"):  # fmt: skip
         # The two programs round apart: the optimum is flat along a budget, where N moves by the root of the value.
