@@ -80,8 +80,9 @@ def check_one_answer(capsys, fields: dict) -> None:
     assert row["status"] == "solved"
     optimum = plan.optimum
     assert differs(row["value"], optimum.value) < 1e-12, fields
-    if any("are exhausted" in note for note in plan.notes):
-        return  # the loss is at its floor over a whole region, of which each program finds another point
+    if "unique_tokens" in fields:  # more parameters or repeats than the data can fill change nothing: many optima
+        assert row["train_flops_used"] <= fields["train_flops"] * (1 + 1e-9)
+        return
     for name in ("params", "tokens", "samples", "tokens_per_param", "overtraining_ratio", "loss_nats", "pass_at_k",
                  "value"):  # fmt: skip
         # The two programs round apart: the optimum is flat along a budget, where N moves by the root of the value.

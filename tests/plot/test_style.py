@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
-from t2jax.plot._style import COLOURS, log_axis, look, rounded, short
+from t2jax.plot._style import COLOURS, log_axis, look, rounded, series, short
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,11 @@ def test_matplotlib_is_loaded_when_asked_for_and_said_to_be_missing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == 't2jax.plot needs matplotlib: pip install "t2jax[plot]"\n', done.stderr
+
+
+@pytest.mark.parametrize("y", [[1.0], [1.0, 2.0], [1.0, np.nan], [np.nan, 1.0, np.nan, 2.0, 3.0]])
+def test_series_of_few_points(y):
+    ax = Figure().subplots()
+    series(ax, np.arange(1.0, len(y) + 1.0), np.array(y))
+    (line,) = ax.get_lines()
+    assert line.get_markevery() == np.flatnonzero(np.isfinite(y)).tolist()
