@@ -210,7 +210,8 @@ def _bracketed(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scalar]:
         inside = (newton >= left) & (newton <= right)  # a root is an end of the bracket
         moved = jnp.where(inside, newton, 0.5 * (left + right))
         # A budget that is spent to rounding where nearly all rests at bounds has no slope to take a last step along.
-        moved = jnp.where(zero & (~inside | (jnp.abs(newton - u) > 2000 * eps)), u, moved)
+        # A longer one might cross a kink, behind which little moves the cost by much, and is not looked at again.
+        moved = jnp.where(zero & (~inside | (jnp.abs(newton - u) > 200 * eps)), u, moved)
         small = 4 * eps * (1.0 + jnp.abs(u))
         done = zero | (jnp.abs(moved - u) <= small) | (right - left <= small) | jnp.isnan(spent)
         return left, right, moved, done, count + 1
