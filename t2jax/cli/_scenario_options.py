@@ -1,5 +1,6 @@
 """Options that are rows of the table of fields: which of them a command has, and as what tyro is to know them."""
 
+import abc
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import make_dataclass
@@ -14,7 +15,7 @@ from t2jax.planning._spelling import as_option
 __all__ = ["HasFields", "Scenario", "check_values", "given", "typed_in", "with_fields"]
 
 
-class HasFields:
+class HasFields(abc.ABC):
     """A command with an option for each of its `rows`, before those that its class says itself.
 
     `with_fields` makes the dataclass that tyro parses: only then are all fields known that were added. A docstring may
@@ -24,9 +25,9 @@ class HasFields:
     words: ClassVar[Mapping[str, str]] = {}
 
     @staticmethod
+    @abc.abstractmethod
     def rows() -> Sequence[Field]:
         """In the order of the help."""
-        raise NotImplementedError
 
     if TYPE_CHECKING:
 
