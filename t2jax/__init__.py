@@ -212,9 +212,9 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"t2jax.{name}")
     if name == "__version__":
-        from importlib import metadata
+        from t2jax._io.version import version
 
-        return metadata.version("t2jax")
+        return version()
     if name not in __all__ and name[:1].isupper():  # every class of the registry is public, also one that is new
         from t2jax.literature import KINDS
 

@@ -64,7 +64,9 @@ def _run(words: list[str]) -> int:
     from t2jax.cli import _terminal as terminal
 
     if words == ["--version"]:
-        terminal.say(f"t2jax {_version()}")
+        from t2jax._io.version import version
+
+        terminal.say(f"t2jax {version()}")
         return ANSWERED
     from t2jax._io.usage import UsageError
 
@@ -190,10 +192,11 @@ def _run_list(command: Any) -> int:
 
 def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str] | None) -> None:
     """text: of `said`; None where there is nothing to say in words."""
+    from t2jax._io.version import version
     from t2jax.cli import _terminal as terminal
 
     if as_json:
-        terminal.say_json({"version": _version(), "command": command, **said})
+        terminal.say_json({"version": version(), "command": command, **said})
     elif text is not None:
         terminal.say(text(said))
 
@@ -220,12 +223,3 @@ def _float64() -> Any:
     import jax
 
     return jax.enable_x64(True)
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("t2jax")
-    except metadata.PackageNotFoundError:
-        return "not installed"
