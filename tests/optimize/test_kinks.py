@@ -217,7 +217,7 @@ def test_an_equality_from_both_sides(dtype):
         return t2.minimize(law, [train <= flops, ratio <= 20.0, ratio >= 20.0], throw=False)
 
     with jax.enable_x64(dtype == np.float64):
-        budgets = np.geomspace(1e18, 1e28, 200)
+        budgets = np.geomspace(1e18, 1e28, 1000)
         found = jax.jit(jax.vmap(solve))(jnp.asarray(budgets, dtype))
     assert problems.solved(found).all()
     digits = 1e-8 if dtype == np.float64 else 1e-3
@@ -227,6 +227,10 @@ def test_an_equality_from_both_sides(dtype):
     price = 0.5 * (0.3478 * 482.01 / n**0.3478 - 0.3658 * 2085.43 / t**0.3658)
     both = np.asarray(found.shadow_prices[1]) + np.asarray(found.shadow_prices[2])
     np.testing.assert_allclose(both, price, rtol=1e-3, atol=1e-6 if dtype == np.float64 else 1e-4)
+    # Neither is large with the other cancelling it: the slopes that they hold are those of either term.
+    largest = 0.5 * (0.3478 * 482.01 / n**0.3478 + 0.3658 * 2085.43 / t**0.3658)
+    for one in found.shadow_prices[1:]:
+        assert np.all(np.abs(one) <= 2 * largest)
 
 
 def test_the_better_of_two_optima_of_accuracy():
