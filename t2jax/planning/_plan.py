@@ -132,7 +132,8 @@ class Plan(Converted):
         """
         from t2jax.planning._picture import draw_plan
 
-        return draw_plan(self, path_or_ax)
+        with jax.enable_x64(True):  # whatever JAX is set to now
+            return draw_plan(self, path_or_ax)
 
     def __str__(self) -> str:
         from t2jax.planning._report import plan_text

@@ -3,6 +3,7 @@
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -181,3 +182,16 @@ def test_a_plan_is_drawn(tmp_path):
     assert (tmp_path / "plan.png").stat().st_size > 10_000
     with pytest.raises(t2.UsageError, match="exists"):
         plan.plot(tmp_path / "plan.png")
+
+
+def test_a_plan_needs_nothing_of_jaxs_settings(tmp_path):
+    """As users have them: float32, and a plan that was made in float64 prints, converts and is drawn."""
+    pytest.importorskip("matplotlib")
+    with jax.enable_x64(False):
+        plan = t2.plan(law="besiroglu2024", train_flops=1e22)
+        assert plan.optimum.params == t2.plan(law="besiroglu2024", train_flops=1e22).optimum.params
+        assert "params" in str(plan.solution)
+        assert plan.to_arrow().num_rows == 3
+        plan.plot(tmp_path / "plan.png")
+    with jax.enable_x64(True):
+        assert plan.to_dict() == t2.plan(law="besiroglu2024", train_flops=1e22).to_dict()
