@@ -57,8 +57,10 @@ if TYPE_CHECKING:
         register as register,
     )
     from t2jax.optimize import (
+        Method as Method,
         NoSolutionError as NoSolutionError,
         Solution as Solution,
+        SolverOptions as SolverOptions,
         Status as Status,
         maximize as maximize,
         minimize as minimize,
@@ -154,8 +156,10 @@ _HOMES = {
         "register",
     ),
     "optimize": (
+        "Method",
         "NoSolutionError",
         "Solution",
+        "SolverOptions",
         "Status",
         "maximize",
         "minimize",

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector
+from t2jax.optimize._options import SolverOptions
 from t2jax.quantities import Constraint, Curvature, Quantity, Scaled, Variable
 
 FAR = 85.0
@@ -106,6 +107,7 @@ class Problem(eqx.Module):
     layout: Layout
     maximise: bool = eqx.field(static=True)
     whole: tuple[int, ...] = eqx.field(static=True)  # the scalars that must be whole numbers
+    options: SolverOptions = eqx.field(static=True, default=SolverOptions())
 
     def sorted(self) -> tuple[list[Bound | int], list[Constraint]]:
         """For each constraint the bound it is, or its place among the general ones; and those."""
@@ -130,19 +132,24 @@ class Problem(eqx.Module):
         return None if index is None else Bound(index, constraint.upper, constraint.equal, log_limit)
 
     @property
-    def curvature(self) -> Curvature:
-        """CONVEX where a local optimum is known to be global, SINGLE where no other was seen but in sight."""
-        quantities = [self.objective, *(constraint.quantity for constraint in self.sorted()[1])]
-        kind = self.objective.curvature
-        if kind <= (Curvature.AFFINE if self.maximise else Curvature.CONVEX) and self._convex_set:
-            return Curvature.CONVEX
-        if any(constraint.equal for constraint in self.sorted()[1]):
-            return Curvature.UNKNOWN  # along a curve nothing better may be in sight of a local optimum
-        return Curvature.SINGLE if all(q.curvature <= Curvature.SINGLE for q in quantities) else Curvature.UNKNOWN
+    def convex(self) -> bool:
+        """Is a local optimum known to be global?"""
+        return not self.not_convex()
+
+    def not_convex(self) -> list[str]:
+        """The labels of what is not known to make it convex."""
+        most = Curvature.AFFINE if self.maximise else Curvature.CONVEX
+        objective = [] if self.objective.curvature <= most else [self.objective.label]
+        return objective + [constraint.quantity.label for constraint in self.sorted()[1] if not constraint.convex]
 
     @property
-    def _convex_set(self) -> bool:
-        return all(constraint.convex for constraint in self.sorted()[1])
+    def few_optima(self) -> bool:
+        """Has no optimum of such problems ever been seen out of sight of another? It is an observation."""
+        general = self.sorted()[1]
+        if any(constraint.equal for constraint in general):
+            return False  # along a curve nothing better may be in sight of a local optimum
+        quantities = [self.objective, *(constraint.quantity for constraint in general)]
+        return all(one.few_optima or one.curvature <= Curvature.CONVEX for one in quantities)
 
     def bounds(self) -> tuple[list[Scalar], list[Scalar]]:
         """(lower, upper) logarithms of every scalar, within ±FAR."""

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import human
+from t2jax.optimize._method import Method
 from t2jax.quantities import Allocation, Provenance, Scale, declaration, name_of
 
 __all__ = ["NoSolutionError", "Solution", "Status"]
@@ -55,7 +56,8 @@ class Solution(Displayed, Converted, eqx.Module):
     limits: for each constraint, the limit it was given. residual: the largest violation of the KKT conditions, on log
     scales. violation: that of the constraints alone, where the search ended; infinite where they hold only as something
     grows without end. unlimited: for each number of the decision, does nothing limit what the objective gains from it?
-    steps: Newton steps taken. status, ok: how it ended. remarks: what the quantities say of a single solution, as that
+    steps: Newton steps taken. status, ok: how it ended. method: which method answered, whether its optimum is known to
+    be global, and why a faster method was not taken. remarks: what the quantities say of a single solution, as that
     data are exhausted. A failed lane of a batch is NaN, its neighbours whole.
     """
 
@@ -74,6 +76,7 @@ class Solution(Displayed, Converted, eqx.Module):
     constraint_labels: tuple[str, ...] = eqx.field(static=True)
     provenances: tuple[Provenance, ...] = eqx.field(static=True)
     maximised: bool = eqx.field(static=True)
+    method: Method
     remarks: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property

@@ -11,23 +11,17 @@ import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector, largest
 from t2jax.optimize._problem import Functions
-from t2jax.optimize.methods._sharp import Box
-from t2jax.quantities import Curvature
+from t2jax.optimize.methods._point import Box
 
-SEARCH = {Curvature.SINGLE: (2, 24), Curvature.UNKNOWN: (12, 600)}
-"""(starts, candidates among which to choose them), after the first start. `T2Accuracy` needs them where its first start
-is not solved: one found the best of six of 96 in all of 4,000 random problems that it solved, and what it missed in
-others was in sight of what it found (see `further`)."""
 _SIGHT = 16  # how many factors of e
 _WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
 
 
-def spread(functions: Functions, box: Box, first: Vector, curvature: Curvature) -> Vector:
-    """Several starting points, each the best of its share of the candidates; `first` is one of the candidates.
+def spread(functions: Functions, box: Box, first: Vector, starts: int, candidates: int) -> Vector:
+    """Starting points, each the best of its share of the candidates; `first` is one of the candidates.
 
     Returned as one vector whose scalars have a leading axis, to be mapped over.
     """
-    starts, candidates = SEARCH[curvature]
     n, dtype = len(first), first[0].dtype
     low = [jnp.where(a > -80.0, a, jnp.maximum(a, _WINDOW[0])) for a in box.lower]
     high = [

@@ -7,35 +7,33 @@ import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector
 from t2jax._xla.pieces import any_lane
-from t2jax.optimize._optimum import tolerance
-from t2jax.optimize._problem import FAR, Problem
+from t2jax.optimize._problem import FAR, Functions, Problem
 from t2jax.optimize._starts import slide, spread
-from t2jax.optimize.methods._interior import Point, nothing
-from t2jax.optimize.methods._sharp import Box
-from t2jax.quantities import Curvature
+from t2jax.optimize.methods._interior import Reached, nothing
+from t2jax.optimize.methods._point import Box
 
 __all__ = ["best_of", "solve_whole"]
 
 
 def solve_whole(
-    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
-) -> tuple[Box, Point]:
+    problem: Problem, functions: Functions, box: Box, start: Vector, tiny: float, reach: Any
+) -> tuple[Box, Reached]:
     """(the box with what is whole held there, the best point of all whose scalars `whole` are whole numbers)."""
     solve = _next_to_the_real_one if len(problem.whole) == 1 else _branch_and_bound
     return solve(problem, functions, box, start, tiny, reach)
 
 
 def _next_to_the_real_one(
-    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
-) -> tuple[Box, Point]:
+    problem: Problem, functions: Functions, box: Box, start: Vector, tiny: float, reach: Any
+) -> tuple[Box, Reached]:
     """The best point where one scalar is a whole number: those next to the real optimum, and the least allowed.
 
     For a convex problem the best value is convex in that number, so a neighbour of the real optimum is the best. Two
     rounds of the same search, the second with the scalar held at each candidate; other variables are optimal for each.
     """
     (k,) = problem.whole
-    convex = problem.curvature is Curvature.CONVEX
-    starts = [a[None] for a in start] if convex else spread(functions, box, start, problem.curvature)
+    convex, limit = problem.convex, problem.options.limit(start[0].dtype)
+    starts = [a[None] for a in start] if convex else _spread(problem, functions, box, start)
     # As many lanes in both rounds: the real problem from every start, then the candidates.
     width = max(5, starts[0].shape[0])
     lanes = [jnp.concatenate([a, jnp.broadcast_to(a[:1], (width - a.shape[0],))]) for a in starts]
@@ -48,24 +46,24 @@ def _next_to_the_real_one(
             replace(box.lower, low), replace(box.upper, high), replace(box.free, box.free[k] & (high - low > tiny))
         )
 
-    def one(x: Vector, low: Scalar, high: Scalar) -> Point:
+    def one(x: Vector, low: Scalar, high: Scalar) -> Reached:
         within = boxed(low, high)
         x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
         return reach(functions, within, slide(functions, within, x, room=0.5))
 
     def search(carry: Any, _: Any) -> Any:
         xs, low, high = carry
-        best = best_of(jax.lax.map(lambda lane: one(*lane), (xs, low, high)))
-        below = jnp.floor(jnp.exp(best.x[k]) * (1 + tiny))
+        best = best_of(jax.lax.map(lambda lane: one(*lane), (xs, low, high)), limit)
+        below = jnp.floor(jnp.exp(best.point.x[k]) * (1 + tiny))
         candidates = jnp.stack([below - 1.0, below, below + 1.0, below + 2.0, *[least] * (width - 4)])
         logs = jnp.log(jnp.clip(candidates, least, jnp.maximum(least, most)))
-        return (tuple(jnp.broadcast_to(a, (width,)) for a in best.x), logs, logs), best
+        return (tuple(jnp.broadcast_to(a, (width,)) for a in best.point.x), logs, logs), best
 
     first = (tuple(lanes), jnp.broadcast_to(box.lower[k], (width,)), jnp.broadcast_to(box.upper[k], (width,)))
     _, bests = jax.lax.scan(search, first, None, length=2)
-    point = jax.tree.map(lambda a: a[1], bests)
-    held = boxed(jnp.where(least <= most, point.x[k], FAR), jnp.where(least <= most, point.x[k], -FAR))
-    return held, point
+    best = jax.tree.map(lambda a: a[1], bests)
+    at = best.point.x[k]
+    return boxed(jnp.where(least <= most, at, FAR), jnp.where(least <= most, at, -FAR)), best
 
 
 class _Tree(NamedTuple):
@@ -75,25 +73,25 @@ class _Tree(NamedTuple):
     high: Any
     bound: Any  # (boxes,): nothing within is better than this
     count: Scalar
-    best: Point
+    best: Reached
     nodes: Scalar
 
 
-_BOXES, _MOST_NODES = 96, 4000
+_BOXES = 96
 
 
 def _branch_and_bound(
-    problem: Problem, functions: Any, box: Box, start: Vector, tiny: float, reach: Any
-) -> tuple[Box, Point]:
+    problem: Problem, functions: Functions, box: Box, start: Vector, tiny: float, reach: Any
+) -> tuple[Box, Reached]:
     """The best point where several scalars are whole numbers (Land and Doig 1960).
 
     The problem with real numbers within a box bounds what whole ones reach there. A box whose bound is not below the
     best point yet is left; another is parted at its optimum. What that says of a convex problem is certain; for others
     it is as good as the search for each box's optimum. Where it does not come to an end the problem is not solved.
     """
-    whole, convex = problem.whole, problem.curvature is Curvature.CONVEX
-    limit = tolerance(start[0].dtype)
-    starts = tuple(a[None] for a in start) if convex else tuple(spread(functions, box, start, problem.curvature))
+    whole, convex = problem.whole, problem.convex
+    limit, most_nodes = problem.options.limit(start[0].dtype), problem.options.max_nodes
+    starts = tuple(a[None] for a in start) if convex else tuple(_spread(problem, functions, box, start))
     least = jnp.stack([jnp.ceil(jnp.exp(box.lower[i]) * (1 - tiny)) for i in whole])
     most = jnp.stack([jnp.floor(jnp.exp(box.upper[i]) * (1 + tiny)) for i in whole])
 
@@ -105,35 +103,37 @@ def _branch_and_bound(
             lower[i], upper[i], free[i] = low[j], high[j], box.free[i] & (high[j] - low[j] > tiny)
         return Box(tuple(lower), tuple(upper), tuple(free))
 
-    def optimum(low: Any, high: Any) -> Point:
+    def optimum(low: Any, high: Any) -> Reached:
         within = boxed(low, high)
 
-        def from_one(x: Vector) -> Point:
+        def from_one(x: Vector) -> Reached:
             x = tuple(jnp.clip(a, b, c) for a, b, c in zip(x, within.lower, within.upper, strict=True))
             return reach(functions, within, slide(functions, within, x, room=0.5))
 
-        return best_of(jax.lax.map(from_one, starts))
+        return best_of(jax.lax.map(from_one, starts), limit)
 
     def open_boxes(tree: _Tree) -> Any:
-        best = tree.best.value
+        best = tree.best.point.value
         least_gain = 8 * float(jnp.finfo(start[0].dtype).eps) * (1.0 + jnp.abs(best))
         return (places < tree.count) & (tree.bound < jnp.where(jnp.isfinite(best), best - least_gain, jnp.inf))
 
     def looking(tree: _Tree) -> Scalar:
-        return any_lane(jnp.any(open_boxes(tree)) & (tree.nodes < _MOST_NODES))
+        return any_lane(jnp.any(open_boxes(tree)) & (tree.nodes < most_nodes))
 
     def look(tree: _Tree) -> _Tree:
         waiting = open_boxes(tree)
-        going = jnp.any(waiting) & (tree.nodes < _MOST_NODES)
+        going = jnp.any(waiting) & (tree.nodes < most_nodes)
         top = jnp.max(jnp.where(waiting, places, 0))
         low, high = tree.low[top], tree.high[top]
-        point = optimum(low, high)
+        reached = optimum(low, high)
+        point, before = reached.point, tree.best.point
         value = jnp.where(point.residual <= 1e3 * limit, point.value, point.value + 1.0)
         feasible, held = point.violation <= limit, jnp.all(high - low <= tiny)
-        improves = feasible & held & (value < tree.best.value)
-        least_wrong = ~feasible & ~(tree.best.violation <= limit) & (point.violation < tree.best.violation)
+        improves = feasible & held & (value < before.value)
+        least_wrong = ~feasible & ~(before.violation <= limit) & (point.violation < before.violation)
         taken = going & (improves | least_wrong)
-        best = jax.tree.map(lambda a, b: jnp.where(taken, a, b), point._replace(value=value), tree.best)
+        reached = reached._replace(point=point._replace(value=value))
+        best = jax.tree.map(lambda a, b: jnp.where(taken, a, b), reached, tree.best)
 
         numbers = jnp.exp(jnp.stack([point.x[i] for i in whole]))
         nearest = jnp.round(numbers)
@@ -161,7 +161,7 @@ def _branch_and_bound(
             tree.bound.at[spots].set(bounds, mode="drop"),
             top + 2,
             best,
-            tree.nodes + jnp.where(top + 2 > _BOXES, _MOST_NODES, 1),
+            tree.nodes + jnp.where(top + 2 > _BOXES, most_nodes, 1),
         )
         return jax.tree.map(lambda a, b: jnp.where(going, a, b), after, tree)
 
@@ -173,21 +173,28 @@ def _branch_and_bound(
     rows = [none + jnp.broadcast_to(one, none.shape) for one in first]
     tree = _Tree(*rows, none[:, 0] - jnp.inf, zero + 1, worst, zero)
     tree = jax.lax.while_loop(looking, look, tree)
-    best = tree.best
-    left = jnp.any(open_boxes(tree)) | (tree.nodes >= _MOST_NODES)
+    best = tree.best.point
+    left = jnp.any(open_boxes(tree)) | (tree.nodes >= most_nodes)
     best = best._replace(
         residual=jnp.where(left & (best.violation <= limit), jnp.inf, best.residual),
         violation=jnp.where(possible, best.violation, jnp.inf),
     )
     ends = [jnp.stack([best.x[i] for i in whole])] * 2
-    return boxed(*ends), best
+    return boxed(*ends), tree.best._replace(point=best)
 
 
-def best_of(points: Point) -> Point:
-    """Of several solutions the feasible one of least value; if none is feasible, the least violated one."""
-    limit = tolerance(points.value.dtype)
+def _spread(problem: Problem, functions: Functions, box: Box, start: Vector) -> Vector:
+    return spread(functions, box, start, *problem.options.spread(problem.few_optima))
+
+
+def best_of(several: Reached, limit: float) -> Reached:
+    """Of several searches the feasible end of least value; if none is feasible, the least violated one.
+
+    limit: the largest violation that counts as none.
+    """
+    points = several.point
     feasible = points.violation <= limit
     value = jnp.where(feasible & (points.residual <= 1e3 * limit), points.value, points.value + 1.0)
     cost = jnp.where(feasible, jnp.arctan(value), 10.0 + points.violation)
     pick = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
-    return jax.tree.map(lambda a: a[pick], points)
+    return jax.tree.map(lambda a: a[pick], several)

@@ -46,6 +46,14 @@ class Quantity(eqx.Module):
     def curvature(self) -> Curvature:
         return Curvature.UNKNOWN
 
+    @property
+    def few_optima(self) -> bool:
+        """Has no optimum under convex constraints ever been seen out of sight of another, though it is not convex?
+
+        An observation, not a theorem: the search then begins with one start, and looks about from what it finds.
+        """
+        return False
+
     def power_terms(self) -> tuple[PowerTerm, ...] | None:
         """The sum of power laws of the coordinates that the quantity is; None where it is not known to be one."""
         return None

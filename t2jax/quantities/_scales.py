@@ -18,8 +18,7 @@ class Curvature(enum.IntEnum):
 
     AFFINE = 0
     CONVEX = 1
-    SINGLE = 2  # not convex, but under convex constraints with no better optimum out of sight, wherever anyone looked
-    UNKNOWN = 3
+    UNKNOWN = 2
 
 
 class Scale(enum.Enum):

@@ -121,7 +121,11 @@ class T2Accuracy(Task):
 
     @property
     def curvature(self) -> Curvature:
-        return max(Curvature.SINGLE, self.law.curvature)
+        return Curvature.UNKNOWN
+
+    @property
+    def few_optima(self) -> bool:
+        return self.law.curvature <= Curvature.CONVEX
 
 
 def _log_beta(log_loss: Array, theta: Array) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import pytest
 import t2jax as t2
 from t2jax.optimize._problem import Layout, Problem
 from t2jax.optimize.methods._multiplier import STEPS
-from t2jax.optimize.methods._separable import separable
+from t2jax.optimize.methods._separable import Separable, separable
 
 TRAIN = t2.TrainingFLOPs()
 SERVE = t2.InferenceFLOPs(queries=1e6, output_tokens=500)
@@ -53,21 +53,31 @@ GENERAL = {
     "Kaplan": (t2.Kaplan(1.5e14, 3.1e13, 0.076, 0.103), [TRAIN <= 1e24]),
     "an ensemble": (t2.Chinchilla(1.8, 482.0, 2085.0, np.array([0.3, 0.4]), 0.37), [TRAIN <= 1e24]),
 }
+WHY = {
+    "two budgets of one another": "it takes one budget beside bounds of variables, and there are 2",
+    "a user's cost": "is not known to be a sum of power laws",
+    "a cost with no hub": "no variable in every term",
+    "samples without limit": "costs nothing and has no limit",
+    "the dual": "it is itself a cost",
+    "Kaplan": "Kaplan is not known to be a sum of power laws",
+    "an ensemble": "an ensemble that is not mapped over",
+}
 
 
 @pytest.mark.parametrize("name", SEPARABLE)
 def test_taken(name):
-    assert separable(problem(*SEPARABLE[name])) is not None
+    assert isinstance(separable(problem(*SEPARABLE[name])), Separable)
 
 
 @pytest.mark.parametrize("name", GENERAL)
 def test_left_to_the_general_method(name):
-    assert separable(problem(*GENERAL[name])) is None
+    """And it says why."""
+    assert WHY[name] in separable(problem(*GENERAL[name]))
 
 
 def test_left_to_the_general_method_where_more_is_asked():
-    assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], whole=(2,))) is None
-    assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], maximise=True)) is None
+    assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], whole=(2,))) == "whole numbers were asked for"
+    assert separable(problem(TASK, [TRAIN + SERVE <= 1e24], maximise=True)) == "it minimises, and this is a maximum"
 
 
 LIMITS = {

@@ -84,7 +84,7 @@ def test_loss_derivatives():
 
 def test_curvature():
     assert LOSS_TASK.curvature is Curvature.CONVEX
-    assert t2.T2Accuracy(LAW, THETAS["pythia-gsm8k"]).curvature is Curvature.SINGLE
+    assert t2.T2Accuracy(LAW, THETAS["pythia-gsm8k"]).few_optima
     rng = np.random.default_rng(1)
     ends = rng.uniform(0, 60, (2, 200_000, 3))
     log = jax.jit(lambda x: LOSS_TASK.log_value(at_logs(x.T)))

@@ -30,6 +30,7 @@ class Shape(NamedTuple):
     gains: tuple[bool, ...]  # does the objective depend on the spoke?
     floored: tuple[bool, ...]  # is the spoke bounded from below?
     capped: bool  # are there bounds other than from below on spokes?
+    max_steps: int
 
 
 class Numbers(NamedTuple):
@@ -153,7 +154,7 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
     done = eps**0.29  # a step cubes the error: after one from so near the next would be nothing
 
     def going(state: tuple[Scalar, Scalar, Scalar]) -> Scalar:
-        return (jnp.abs(state[1]) > done) & (state[2] < 60.0)
+        return (jnp.abs(state[1]) > done) & (state[2] < shape.max_steps)
 
     def more(state: tuple[Scalar, Scalar, Scalar]) -> tuple[Scalar, Scalar, Scalar]:
         moved, left = step(state[0])
@@ -198,7 +199,7 @@ def _bracketed(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scalar]:
 
     def going(state: Any) -> Scalar:
         _, _, _, done, count = state
-        return ~done & (count < 60)
+        return ~done & (count < shape.max_steps)
 
     def step(state: Any) -> Any:
         left, right, u, _, count = state

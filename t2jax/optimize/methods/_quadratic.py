@@ -18,21 +18,14 @@ from t2jax._xla.fusion import once
 from t2jax._xla.pieces import any_lane
 from t2jax.optimize._problem import sizes
 from t2jax.optimize.methods._kkt import add_outer, hold
+from t2jax.optimize.methods._point import Binds
 
-__all__ = ["Binds", "Model", "Step", "minimise"]
+__all__ = ["Model", "Step", "minimise"]
 
 _TINY = 1e-30
 _PIVOTS = 24
 _MOST = 1e6  # the largest multiplier that is passed on, where the objective's slope over the constraint's is one
 _PATIENCE = 3  # pivots of all that is wrong that may pass without fewer wrong ones
-
-
-class Binds(NamedTuple):
-    """What is taken to bind: each constraint, each variable's lower and its upper bound."""
-
-    active: Vector
-    at_lower: Vector
-    at_upper: Vector
 
 
 class Model(NamedTuple):
