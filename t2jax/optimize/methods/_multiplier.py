@@ -43,6 +43,10 @@ class Numbers(NamedTuple):
     upper: Vector
 
 
+_Terms = list[list[tuple[Scalar, Scalar]]]
+"""For each term of the cost the lines at − fall·u, as (at, fall), whose maximum its logarithm is."""
+
+
 def variables(shape: Shape, numbers: Numbers, u: Scalar) -> tuple[list[Scalar], list[Scalar]]:
     """Logarithms of the hub and the spokes at a multiplier, clipped to their bounds, and as they were before."""
     a, per_alpha = numbers.hub
@@ -118,34 +122,7 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
     terms = _lines(shape, numbers)
     eps = float(jnp.finfo(numbers.lower[0].dtype).eps)
     start = largest([at * (1.0 / fall) for lines in terms for at, fall in lines])
-
-    def step(u: Scalar) -> tuple[Scalar, Scalar]:
-        """(the next move, log cost before it: ∞ where the move meets a kink, behind which it is no good)"""
-        total, falling, curving = 0.0, 0.0, 0.0
-        kinks = []
-        for lines in terms:
-            height, fall = lines[0][0] - lines[0][1] * u, lines[0][1]
-            for at, other in lines[1:]:
-                held = at - other * u
-                kinks.append((height - held, fall - other))
-                height, fall = jnp.maximum(height, held), jnp.where(height > held, fall, other)
-            size = jnp.exp(height)
-            total, falling, curving = total + size, falling + fall * size, curving + fall * fall * size
-        # log total = 2(z + z³/3 + z⁵/5 + …), z = (total − 1)/(total + 1): a logarithm takes as long as all the rest,
-        # and what is left out vanishes faster than the error.
-        inverse = 1.0 / (falling * (total + 1.0))
-        z = (total - 1.0) * falling * inverse
-        square = z * z
-        log_total = 2.0 * z * (1.0 + square * (1 / 3 + square * (1 / 5 + square * (1 / 7))))
-        # Newton's step times Chebyshev's factor. The variance of the falls is at hand: two steps for three, and no
-        # exponential more. Far away, where the factor says little, it is held between a half and two.
-        per_fall = (total + 1.0) * inverse
-        bend = 0.5 * log_total * (curving * total * per_fall * per_fall - 1.0)
-        move = log_total * total * per_fall * (1.0 + jnp.clip(bend, -0.5, 1.0))
-        met = jnp.zeros_like(u, bool)
-        for gap, closing in kinks:
-            met |= gap * (gap - closing * move) < 0
-        return move, jnp.where(met & (jnp.abs(log_total) > 64 * eps), jnp.inf, log_total)
+    step = partial(_step_on_lines, terms, eps)
 
     u, count, left = start, jnp.zeros_like(start), start
     for _ in range(STEPS):
@@ -164,8 +141,43 @@ def _from_the_left(shape: Shape, numbers: Numbers) -> tuple[Scalar, Scalar, Scal
     return u, jnp.zeros_like(u), count
 
 
-def _lines(shape: Shape, numbers: Numbers) -> list[list[tuple[Scalar, Scalar]]]:
-    """For each term of the cost the lines at − fall·u whose maximum its logarithm is: its spoke is free, or held."""
+def _step_on_lines(terms: _Terms, eps: float, u: Scalar) -> tuple[Scalar, Scalar]:
+    """(the next move, log cost before it: ∞ where the move meets a kink, behind which it is no good)"""
+    total, falling, curving, kinks = _cost_on_lines(terms, u)
+    # log total = 2(z + z³/3 + z⁵/5 + …), z = (total − 1)/(total + 1): a logarithm takes as long as all the rest,
+    # and what is left out vanishes faster than the error.
+    inverse = 1.0 / (falling * (total + 1.0))
+    z = (total - 1.0) * falling * inverse
+    square = z * z
+    log_total = 2.0 * z * (1.0 + square * (1 / 3 + square * (1 / 5 + square * (1 / 7))))
+    # Newton's step times Chebyshev's factor. The variance of the falls is at hand: two steps for three, and no
+    # exponential more. Far away, where the factor says little, it is held between a half and two.
+    per_fall = (total + 1.0) * inverse
+    bend = 0.5 * log_total * (curving * total * per_fall * per_fall - 1.0)
+    move = log_total * total * per_fall * (1.0 + jnp.clip(bend, -0.5, 1.0))
+    met = jnp.zeros_like(u, bool)
+    for gap, closing in kinks:
+        met |= gap * (gap - closing * move) < 0
+    return move, jnp.where(met & (jnp.abs(log_total) > 64 * eps), jnp.inf, log_total)
+
+
+def _cost_on_lines(terms: _Terms, u: Scalar) -> tuple[Scalar, Scalar, Scalar, list[tuple[Scalar, Scalar]]]:
+    """(cost over the budget, −its slope, its curvature, and of each kink the gap of its lines and how it closes)"""
+    total, falling, curving = 0.0, 0.0, 0.0
+    kinks = []
+    for lines in terms:
+        height, fall = lines[0][0] - lines[0][1] * u, lines[0][1]
+        for at, other in lines[1:]:
+            held = at - other * u
+            kinks.append((height - held, fall - other))
+            height, fall = jnp.maximum(height, held), jnp.where(height > held, fall, other)
+        size = jnp.exp(height)
+        total, falling, curving = total + size, falling + fall * size, curving + fall * fall * size
+    return total, falling, curving, kinks
+
+
+def _lines(shape: Shape, numbers: Numbers) -> _Terms:
+    """Of each term the lines where its spoke is free, and where it is held."""
     a, per_alpha = numbers.hub
     fall = shape.hub_power * per_alpha
     terms = [[(fall * a + jnp.log(c) + z, fall)] for c, z in numbers.rest]
