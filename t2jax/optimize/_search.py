@@ -13,8 +13,8 @@ from t2jax._xla.pieces import any_lane
 from t2jax.optimize._optimum import Optimum
 from t2jax.optimize._problem import FAR, Functions, Problem
 from t2jax.optimize._starts import further, slide, spread
-from t2jax.optimize._whole import best_of, solve_whole
-from t2jax.optimize.methods._interior import Reached, nothing, solve
+from t2jax.optimize._whole import solve_whole
+from t2jax.optimize.methods._interior import Reached, best_of, nothing, solve
 from t2jax.optimize.methods._point import Binds, Box
 
 __all__ = ["search"]
@@ -56,7 +56,7 @@ def _reached(
         functions,
         box,
         slide(functions, box, start),
-        lambda: spread(functions, box, start, *options.spread(few_optima)),
+        lambda: spread(problem, functions, box, start),
         nothing(start[0], len(start), len(problem.sorted()[1])),
         few_optima,
         options.limit(start[0].dtype),

@@ -10,18 +10,19 @@ import jax
 import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector, largest
-from t2jax.optimize._problem import Functions
+from t2jax.optimize._problem import Functions, Problem
 from t2jax.optimize.methods._point import Box
 
 _SIGHT = 16  # how many factors of e
 _WINDOW = (0.0, 40.0)  # e^40 ≈ 2e17: more parameters, tokens or samples than anyone has used
 
 
-def spread(functions: Functions, box: Box, first: Vector, starts: int, candidates: int) -> Vector:
+def spread(problem: Problem, functions: Functions, box: Box, first: Vector) -> Vector:
     """Starting points, each the best of its share of the candidates; `first` is one of the candidates.
 
     Returned as one vector whose scalars have a leading axis, to be mapped over.
     """
+    starts, candidates = problem.options.spread(problem.few_optima)
     n, dtype = len(first), first[0].dtype
     low = [jnp.where(a > -80.0, a, jnp.maximum(a, _WINDOW[0])) for a in box.lower]
     high = [

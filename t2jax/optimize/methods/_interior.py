@@ -22,6 +22,8 @@ from t2jax.optimize.methods._barrier import State, barrier_step, binding, initia
 from t2jax.optimize.methods._point import Binds, Box, Point
 from t2jax.optimize.methods._sharp import Sharp, fresh, sharpen
 
+__all__ = ["Reached", "best_of", "nothing", "solve"]
+
 _DIRECT_STAGE, _BARRIER_STAGE, _LAST_STAGE = 0, 1, 2
 _SHARP_STEPS = 20  # of Newton's method on what binds, in the first and in the last stage each
 _MOST = 1e4  # the largest multiplier that bends a first step of Newton's, in units of the objective's size
@@ -124,3 +126,16 @@ def nothing(like: Scalar, variables: int, constraints: int) -> Reached:
     end = zero + jnp.inf
     point = Point(x, g, Binds((none,) * constraints, flags, flags), end, g, x, end, end)
     return Reached(point, flags, zero.astype(jnp.int32))
+
+
+def best_of(several: Reached, limit: float) -> Reached:
+    """Of several searches the feasible end of least value; if none is feasible, the least violated one.
+
+    limit: the largest violation that counts as none.
+    """
+    points = several.point
+    feasible = points.violation <= limit
+    value = jnp.where(feasible & (points.residual <= 1e3 * limit), points.value, points.value + 1.0)
+    cost = jnp.where(feasible, jnp.arctan(value), 10.0 + points.violation)
+    pick = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
+    return jax.tree.map(lambda a: a[pick], several)
