@@ -95,7 +95,8 @@ def _refused(problem: Problem, general: Sequence[Constraint]) -> str:
     if len(general) != 1:
         return f"it takes one budget beside bounds of variables, and there are {len(general) or 'none'}"
     if general[0].equal or not general[0].upper:
-        return f"{general[0].label} is no budget"
+        what = "an equality" if general[0].equal else "a lower limit"
+        return f"{what} of {general[0].quantity.label} is no budget"
     return ""
 
 
