@@ -122,14 +122,14 @@ def _price_of_bound(
     problem: Problem, found: Optimum, kind: Bound, bounds: tuple[Vector, Vector], taken: dict[tuple[int, bool], Scalar]
 ) -> Scalar:
     """The multiplier of a bound. Of bounds that coincide the first one bears the price, and is noted in `taken`."""
-    binds = found.point.binds
-    i, slope = kind.index, found.point.slopes[kind.index]
+    point, i = found.point, kind.index
+    slope = point.slopes[i]
     price = jnp.zeros_like(slope)
     for upper in kind.sides:
-        bound, at_bound = bounds[upper][i], binds[1 + upper][i]
+        bound, at_bound = bounds[upper][i], (point.binds.at_upper if upper else point.binds.at_lower)[i]
         if i in problem.whole:
             # Held at a whole number, which is the last that this bound allows: priced as if it were real.
-            next_one = jnp.exp(found.point.x[i]) + (1.0 if upper else -1.0)
+            next_one = jnp.exp(point.x[i]) + (1.0 if upper else -1.0)
             beyond = next_one > jnp.exp(bound) if upper else next_one < jnp.exp(bound)
             at_bound = jnp.where(beyond & (slope <= 0.0 if upper else slope >= 0.0), 1.0, 0.0)
         binds = at_bound * (1.0 - taken[i, upper])

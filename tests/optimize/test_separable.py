@@ -58,7 +58,7 @@ WHY = {
     "a user's cost": "is not known to be a sum of power laws",
     "a cost with no hub": "no variable in every term",
     "samples without limit": "costs nothing and has no limit",
-    "the dual": "it is itself a cost",
+    "the dual": "T2Loss does not grow with each single variable",
     "Kaplan": "Kaplan is not known to be a sum of power laws",
     "an ensemble": "an ensemble that is not mapped over",
 }
