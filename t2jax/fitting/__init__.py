@@ -1,5 +1,6 @@
 """Laws from runs: fits, how sure they are, and how sure the optimum is."""
 
+from t2jax.fitting._boundary import Boundary, BoundaryKind
 from t2jax.fitting._estimators import BetaBinomial, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting._fit import fit
 from t2jax.fitting._holdout import Holdout, holdout
@@ -9,6 +10,8 @@ from t2jax.fitting._result import Fit
 
 __all__ = [
     "BetaBinomial",
+    "Boundary",
+    "BoundaryKind",
     "Envelope",
     "Fit",
     "Holdout",
