@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from t2jax._xla.logs import log, log_sum
+from t2jax._numerics.logs import log, log_sum
 from t2jax.quantities._scales import is_known_zero
 
 __all__ = ["PowerTerm", "coordinate", "log_of_sum", "log_shares", "merged", "multiplied"]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from t2jax._xla.logs import log
+from t2jax._numerics.logs import log
 
 __all__ = ["Curvature", "Scale", "is_array", "is_known_zero", "is_number", "is_traced", "known_zero"]
 
@@ -59,7 +59,7 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
-def known_zero(dtype: Any) -> np.generic:
+def known_zero(dtype: Any) -> Any:
     """A 0 that a program which is being compiled knows, unlike what is an argument of it.
 
     Sums of powers leave out terms with such a coefficient (`merged`), as that of prompts of no tokens.
@@ -69,5 +69,5 @@ def known_zero(dtype: Any) -> np.generic:
 
 def is_known_zero(value: Any) -> bool:
     """Is it one real number that is 0, and known to be so before any program runs? As `known_zero` is."""
-    is_one = eqx.is_inexact_array_like(value) and not is_traced(value) and not np.ndim(value)
+    is_one = not is_traced(value) and eqx.is_inexact_array_like(value) and not np.ndim(value)
     return is_one and not np.asarray(value)

@@ -37,8 +37,9 @@ def test_what_is_compiled_for_many_has_no_terms_that_are_not_there():
     law = t2.Chinchilla(1.8, 482.0, 2085.0, 0.35, 0.37)
 
     def lines(**prompt):
+        cost = t2.TrainingFLOPs() + t2.InferenceFLOPs(1e9, output_tokens=500.0, **prompt)
+
         def solved(budget):
-            cost = t2.TrainingFLOPs() + t2.InferenceFLOPs(1e9, output_tokens=500.0, **prompt)
             return t2.minimize(law, [cost <= budget], throw=False).allocation.params
 
         return len(jax.jit(jax.vmap(solved)).lower(jnp.asarray([1e22, 1e23])).as_text().splitlines())
