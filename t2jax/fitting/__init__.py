@@ -7,6 +7,7 @@ from t2jax.fitting._holdout import Holdout, holdout
 from t2jax.fitting._isoflop import Envelope, Interpolation, IsoFLOP, Polynomial, envelope, isoflop
 from t2jax.fitting._optimum import Interval, OptimumInterval, optimum_interval
 from t2jax.fitting._result import Fit
+from t2jax.fitting._table import Table, read_table
 
 __all__ = [
     "BetaBinomial",
@@ -23,9 +24,11 @@ __all__ = [
     "LeastSquares",
     "OptimumInterval",
     "Polynomial",
+    "Table",
     "envelope",
     "fit",
     "holdout",
     "isoflop",
     "optimum_interval",
+    "read_table",
 ]
