@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         holdout as holdout,
         isoflop as isoflop,
         optimum_interval as optimum_interval,
+        read_table as read_table,
     )
     from t2jax.laws import (
         Chinchilla as Chinchilla,
@@ -137,6 +138,7 @@ _HOMES = {
         "holdout",
         "isoflop",
         "optimum_interval",
+        "read_table",
     ),
     "laws": (
         "Chinchilla",

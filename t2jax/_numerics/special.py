@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from t2jax._xla.fusion import once
+from t2jax._numerics.derivatives import rule
 
 __all__ = [
     "expm1",
@@ -189,11 +189,9 @@ def _log_failure(a: Array, b: Array, k: Array) -> Array:
     return a / kept_a * log_failure_terms(kept_a, kept_b, k) - (jnp.log1p(one / b) - jnp.log1p(one / kept_b))
 
 
-@_log_failure.defjvp
-def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    da, db, dk = tangents
-    a, b, k = primals
-    of_a, of_b, of_k = once(_slopes(normal(a), normal(b), k))
+@rule(_log_failure, lambda a, b, k: _slopes(normal(a), normal(b), k))
+def _(slopes: tuple[Array, ...], primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    (of_a, of_b, of_k), (da, db, dk) = slopes, tangents
     return _log_failure(*primals), da * of_a + db * of_b + dk * of_k
 
 
@@ -205,16 +203,22 @@ def _slopes(a: Array, b: Array, k: Array) -> tuple[Array, Array, Array]:
     return -_digamma_step(a + b, k), _mixed_digamma(a, b, k), -_digamma_step(b + k, a)
 
 
-@_slopes.defjvp
-def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> Any:
-    # All second derivatives, once, so that any number of directions costs a few products each. Along logarithms: the
-    # one in b twice is near k/b^3, for which float32 has no number where b is large.
-    (a, b, k), (da, db, dk) = primals, tangents
+def _curvatures(a: Array, b: Array, k: Array) -> tuple[Array, ...]:
+    """The slopes, and all second derivatives: those in b by its logarithm, as the one in b twice is near k/b^3, for
+    which float32 has no number where b is large."""
     y, z = a + b, b + k
     of_b, bb = jax.jvp(lambda b: _mixed_digamma(a, b, k), (b,), (b,))
     step_a, ab = jax.jvp(lambda y: _digamma_step(y, k), (y,), (y,))
     step_k, bk = jax.jvp(lambda z: _digamma_step(z, a), (z,), (z,))
-    of_a, of_k, of_b, bb, ab, bk, ak = once((-step_a, -step_k, of_b, bb, -ab, -bk, -_trigamma(a + b + k)))
+    return -step_a, -step_k, of_b, bb, -ab, -bk, -_trigamma(a + b + k)
+
+
+@rule(_slopes, _curvatures)
+def _(parts: tuple[Array, ...], primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> Any:
+    # All second derivatives, once, so that any number of directions costs a few products each.
+    (a, b, k), (da, db, dk) = primals, tangents
+    of_a, of_k, of_b, bb, ab, bk, ak = parts
+    y, z = a + b, b + k
     along_b, along_y, along_z = db / b, (da + db) / y, (db + dk) / z
     moved = (ab * along_y + ak * dk, bb * along_b + (ab / y) * da + (bk / z) * dk, bk * along_z + ak * da)
     return (of_a, of_b, of_k), moved

@@ -1,14 +1,12 @@
 """Hints to XLA: compute this once, compile this in a hurry."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.custom_derivatives import SymbolicZero
 
-__all__ = ["IN_A_HURRY", "chained", "jit_in_a_hurry", "once"]
+__all__ = ["IN_A_HURRY", "jit_in_a_hurry", "once"]
 
 IN_A_HURRY: dict[str, Any] = {"xla_backend_optimization_level": 0}
 if jax.__version_info__ < (0, 11):
@@ -44,59 +42,3 @@ def once(tree: Any) -> Any:
 
 def _divided(_: Any, a: Any) -> Any:
     return a / jnp.where(a == a, jnp.ones_like(a), 2.0)
-
-
-def chained(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """fn(u, v, rest), an elementwise function, whose derivatives along u and v are computed once to second order.
-
-    Where u and v depend on many variables, a derivative then costs two products a direction, and a second derivative
-    a few more, instead of all of fn's operations again. A derivative in `rest`, or of higher order, is the usual one.
-    u, v: arrays of one shape. rest: a tree of arrays that broadcast against them, as fn's value does.
-    """
-
-    # Jitted, each is traced but once, wherever it is used.
-    fn = jax.jit(fn)
-    value = jax.custom_jvp(lambda u, v, rest: fn(u, v, rest))
-
-    @jax.jit
-    def with_slopes(u: Any, v: Any, rest: Any) -> Any:
-        f, push = jax.linearize(lambda u, v: fn(u, v, rest), u, v)
-        one, zero = jnp.ones_like(u), jnp.zeros_like(u)
-        return once((f, push(one, zero), push(zero, one)))
-
-    @jax.jit
-    def with_curvatures(u: Any, v: Any, rest: Any) -> Any:
-        (f, of_u, of_v), push = jax.linearize(lambda u, v: with_slopes(u, v, rest), u, v)
-        one, zero = jnp.ones_like(u), jnp.zeros_like(u)
-        (_, uu, uv), (_, _, vv) = push(one, zero), push(zero, one)
-        return once((f, of_u, of_v, uu, uv, vv))
-
-    slopes = jax.custom_jvp(lambda u, v, rest: with_slopes(u, v, rest))
-
-    @partial(value.defjvp, symbolic_zeros=True)
-    def _(primals: Any, tangents: Any) -> Any:
-        if not _along_two(tangents):
-            return jax.jvp(fn, primals, _filled(primals, tangents))
-        du, dv, _ = tangents
-        f, of_u, of_v = slopes(*primals)
-        return f, of_u * du + of_v * dv
-
-    @partial(slopes.defjvp, symbolic_zeros=True)
-    def _(primals: Any, tangents: Any) -> Any:
-        if not _along_two(tangents):
-            return jax.jvp(with_slopes, primals, _filled(primals, tangents))
-        du, dv, _ = tangents
-        f, of_u, of_v, uu, uv, vv = with_curvatures(*primals)
-        return (f, of_u, of_v), (of_u * du + of_v * dv, uu * du + uv * dv, uv * du + vv * dv)
-
-    return value
-
-
-def _along_two(tangents: Any) -> bool:
-    """Do the first two arguments move, and they alone?"""
-    still = [all(isinstance(t, SymbolicZero) for t in jax.tree.leaves(one)) for one in tangents]
-    return still == [False, False, True]
-
-
-def _filled(primals: Any, tangents: Any) -> Any:
-    return jax.tree.map(lambda p, t: jnp.zeros_like(p) if isinstance(t, SymbolicZero) else t, primals, tangents)

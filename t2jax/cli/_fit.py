@@ -185,6 +185,7 @@ def _coefficients(fit: fitting.Fit, resampled: _Resampled) -> dict[str, Any]:
         found[name] = {
             "value": _finite(value),
             "state": fit.states[name],
+            "reason": fit.boundaries[name].sentence if name in fit.boundaries else None,
             "standard_error": _finite(errors.get(name)),
             "interval": ends if ends and None not in ends else None,
             "bootstrap_standard_error": resampled.error(name),

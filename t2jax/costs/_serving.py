@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from t2jax._io import validate
 from t2jax._io.text import aligned, human
-from t2jax._xla.logs import log_sum
+from t2jax._numerics.logs import log_sum
 from t2jax.costs._architecture import Architecture, as_architecture
 from t2jax.costs._hardware import Hardware
 from t2jax.quantities import Curvature, PowerTerm, Quantity, is_traced, log_of_sum

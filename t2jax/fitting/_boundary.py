@@ -1,72 +1,86 @@
-"""An irreducible loss of exactly 0: the boundary of a fit in log E, where log E has no slope left to return on."""
+"""Why a coefficient is at a boundary of its fit: the kinds of reasons, what each measures, and how it is said."""
 
-import math
-from typing import Any
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import equinox as eqx
-import numpy as np
+from t2jax.fitting._coordinates import Kind
 
-from t2jax.fitting._errors import linearised
-from t2jax.fitting._search import Found, Problem, descend_patiently, narrowing
-from t2jax.fitting._table import Table
-
-__all__ = ["at_zero"]
-
-_SMALL = 1e-3
-"""An E of this share of the least loss or more is where it belongs: descents towards 0 end at next to nothing."""
-_NOTHING = 30.0
-"""A logarithm so much below that of a small E is 0 in float64."""
-_LIFTED = (1e-3, 1e-2, 0.05, 0.15, 0.3, 0.5, 0.7, 0.9)
-"""Shares of the least loss to leave a wrong boundary at."""
+__all__ = ["Boundary", "BoundaryKind", "Loose", "boundary_of"]
 
 
-def at_zero(
-    problem: Problem, found: Found, weights: np.ndarray, width: float, table: Table
-) -> tuple[Problem, Found, tuple[str, ...]]:
-    """(the problem with E held at 0 where that is best, its optimum, names of what is held).
+class BoundaryKind(enum.Enum):
+    """Why the data do not say what a coefficient is. What `Boundary.measured` is for each:"""
 
-    The boundary is one only where the objective does not fall with E there, ∂F/∂E ≥ 0. Otherwise it is left.
-    """
-    least = float(np.min(table["loss"])) if "loss" in table.columns else 1.0
-    zeros = []
-    for name in [problem.coordinates.free_names[place] for place in problem.floors()]:
-        place = problem.coordinates.free_names.index(name)
-        if len(problem.coordinates.free) == 1 or found.z[place] > math.log(_SMALL * least):
-            continue
-        dropped, on_it, value = _held_at_zero(problem, name, found, weights, width, math.log(_SMALL * least))
-        if value > found.value:
-            continue
-        if _slope(problem, np.insert(on_it, place, math.log(1e-9 * least)), place, weights, width) < 0:
-            begun = np.stack([np.insert(on_it, place, math.log(share * least)) for share in _LIFTED])
-            z, values = descend_patiently(problem, begun, weights, [10 * width, width])
-            best = int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
-            if values[best] < value:
-                found = found._replace(z=z[best], value=float(values[best]))
-                if z[best, place] > math.log(_SMALL * least):
-                    continue
-                dropped, on_it, value = _held_at_zero(problem, name, found, weights, width, math.log(_SMALL * least))
-        problem = dropped
-        found = Found(on_it, value, found.share, np.delete(found.others, place, axis=1))
-        zeros.append(name)
-    return problem, found, tuple(zeros)
+    ZERO = "zero"
+    """An irreducible loss of 0, from where the objective does not fall: the objective's slope, ∂F/∂E just above 0."""
+    ONE_VALUE = "one value"
+    """All rows have one value of the column whose effect it describes: that value."""
+    UNFELT = "unfelt"
+    """It ran away to where it does nothing: the most that any prediction moves, relatively, by a step of it."""
+    FLAT = "flat"
+    """It can move, alone or with others, at no cost: the objective's curvature that way, as a share of the largest."""
+    WIDE = "wide"
+    """Its standard error is beyond reason: that error, of its logarithm or log odds; None where it is no number."""
+    CARRIED = "carried"
+    """It moves along with one that is not identified, as an amplitude with its exponent: None."""
 
 
-def _held_at_zero(
-    problem: Problem, name: str, found: Found, weights: np.ndarray, width: float, small: float
-) -> tuple[Any, np.ndarray, float]:
-    """(the problem without E, its optimum near `found`, the objective there)."""
-    coordinates = problem.coordinates
-    place = coordinates.free_names.index(name)
-    dropped = eqx.tree_at(lambda p: p.coordinates, problem, coordinates.holding(name, 0.0))
-    rest = np.delete(found.z, place)
-    ends = [descend_patiently(dropped, rest[None], weights, widths) for widths in (narrowing(width), [width])]
-    candidates = [(float(values[0]), z[0]) for z, values in ends if np.isfinite(values[0])]
-    if found.z[place] < small - _NOTHING:  # as good as 0 as it is
-        candidates.append((found.value, rest))
-    value, z = min(candidates, key=lambda one: one[0], default=(math.inf, rest))
-    return dropped, z, value
+@dataclass(frozen=True)
+class Boundary:
+    """Why one coefficient is at a boundary: kind, the reason as a sentence, and the number that it was seen by."""
+
+    kind: BoundaryKind
+    sentence: str
+    measured: float | None = None
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
-def _slope(problem: Problem, z: np.ndarray, place: int, weights: np.ndarray, width: float) -> float:
-    """∂F/∂E, by E itself: (∂F/∂ log E)/E."""
-    return float(linearised(problem, z, weights, width).gradient[place] / math.exp(z[place]))
+class Loose(NamedTuple):
+    """Why one coordinate is not identified. others: coordinates that move along with it. column: of one value."""
+
+    kind: BoundaryKind
+    measured: float | None = None
+    others: tuple[int, ...] = ()
+    column: str = ""
+
+
+_UNKNOWN = "{name} is not identified: "
+_SENTENCES: Mapping[BoundaryKind, str] = {
+    BoundaryKind.ZERO: "{name} is 0: no larger one was found to lower the objective, whose slope there is {:+.3g}",
+    BoundaryKind.ONE_VALUE: _UNKNOWN + "all rows have {column} {:.4g}",
+    BoundaryKind.UNFELT: _UNKNOWN + "while {grows}, no {row} changes by more than {:.2g}{of_it}",
+    BoundaryKind.FLAT: _UNKNOWN + "it can move together with {others} at no cost ({:.1g} of the largest curvature)",
+    BoundaryKind.WIDE: _UNKNOWN + "one standard error of {its} is a factor of e^{:.3g}",
+    BoundaryKind.CARRIED: _UNKNOWN + "it moves with {others}",
+}
+_WITHOUT: Mapping[BoundaryKind, str] = {
+    BoundaryKind.FLAT: _UNKNOWN + "the objective does not bend along it",  # no others
+    BoundaryKind.WIDE: _UNKNOWN + "its standard error is too large for a number",  # nothing measured
+}
+_GROWS = {
+    Kind.POSITIVE: "it grows by a factor of e",
+    Kind.SHARE: "its odds grow by a factor of e",
+    Kind.REAL: "it grows by 1",
+}
+
+
+def boundary_of(name: str, coordinate: Kind, reason: Loose, names: Sequence[str], *, counted: bool) -> Boundary:
+    """The reason in words. names: of all coordinates. counted: are rows counts, which have a likelihood each?"""
+    others = [names[i] for i in reason.others]
+    is_bare = not others if reason.kind is BoundaryKind.FLAT else reason.measured is None
+    sentence = _WITHOUT[reason.kind] if is_bare and reason.kind in _WITHOUT else _SENTENCES[reason.kind]
+    words = sentence.format(
+        reason.measured,
+        name=name,
+        column=reason.column,
+        others=" and ".join(others),
+        grows=_GROWS[coordinate],
+        its="its odds" if coordinate is Kind.SHARE else "it",
+        row="row's log likelihood" if counted else "prediction",
+        of_it="" if counted else " of itself",
+    )
+    return Boundary(reason.kind, words, reason.measured)

@@ -1,6 +1,6 @@
 """How sure a fit is: the covariance of its coordinates, and which coefficients the data say nothing of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Array
 
 from t2jax._xla.fusion import jit_in_a_hurry
+from t2jax.fitting._boundary import BoundaryKind, Loose
 from t2jax.fitting._descent import by_newton
 from t2jax.fitting._estimators import BetaBinomial, Estimator, Huber, LeastSquares
 from t2jax.fitting._search import Problem
 
-__all__ = ["Linear", "covariance_of", "linearised"]
+__all__ = ["Linear", "covariance_of", "linearised", "of_coefficients"]
 
 _LOOSE = 3.0
 """A coefficient that the data leave free by a factor of e³ either way (one standard error) is not identified."""
@@ -107,8 +108,8 @@ def covariance_of(
     groups: np.ndarray | None,
     real: Sequence[bool],
     fitted: int,
-) -> tuple[np.ndarray, list[int]]:
-    """((p, p) covariance of the coordinates, the coordinates that are not identified, whose entries are NaN).
+) -> tuple[np.ndarray, dict[int, Loose]]:
+    """((p, p) covariance of the coordinates, why some are not identified, whose entries are NaN).
 
     The sandwich B⁻¹MB⁻¹: B the expected curvature of the objective, M the sum over groups (single rows without groups)
     of squared scores, times n/(n − p) and G/(G − 1). For the beta-binomial likelihood without groups B⁻¹ itself. The
@@ -153,12 +154,12 @@ def covariance_of(
         np.add.at(summed, place, scores[:, kept])
         small = n / max(n - len(kept), 1) * count / max(count - 1, 1)
         found = inverse @ (summed.T @ summed) @ inverse * small
-    variances = zip(kept, np.diag(found), strict=True)
-    too_wide = [i for i, one in variances if not np.isfinite(one) or (one >= _LOOSE**2 and not real[i])]
     covariance[np.ix_(kept, kept)] = found
-    for i in too_wide:
-        covariance[i, :] = covariance[:, i] = np.nan
-    return covariance, sorted({*loose, *too_wide})
+    for i, variance in zip(kept, np.diag(found).tolist(), strict=True):
+        if not np.isfinite(variance) or (variance >= _LOOSE**2 and not real[i]):
+            covariance[i, :] = covariance[:, i] = np.nan
+            loose[i] = Loose(BoundaryKind.WIDE, variance**0.5 if np.isfinite(variance) else None)
+    return covariance, loose
 
 
 def _bandwidth(r: np.ndarray, n: int) -> float:
@@ -174,16 +175,47 @@ def _bandwidth(r: np.ndarray, n: int) -> float:
     return float(max(spread * NormalDist().inv_cdf(0.5 + min(h, 0.45)), 1e-300))
 
 
-def _not_identified(bread: np.ndarray, felt: np.ndarray) -> list[int]:
+def _not_identified(bread: np.ndarray, felt: np.ndarray) -> dict[int, Loose]:
     """Coordinates that no prediction feels, or that take part in a direction along which the objective is flat."""
-    unfelt = np.max(np.abs(felt), axis=0) < _FELT
+    most = np.max(np.abs(felt), axis=0)
     scale = np.sqrt(np.maximum(np.diag(bread), 0.0))
-    alive = np.flatnonzero(~unfelt & (scale > 0))
-    flat: set[int] = set(np.flatnonzero(unfelt | ~(scale > 0)).tolist())
+    found = {i: Loose(BoundaryKind.FLAT, 0.0) for i in np.flatnonzero(~(scale > 0)).tolist()}
+    found |= {i: Loose(BoundaryKind.UNFELT, float(most[i])) for i in np.flatnonzero(most < _FELT).tolist()}
+    alive = np.array([i for i in range(len(scale)) if i not in found], dtype=int)
     if len(alive):
         scaled = bread[np.ix_(alive, alive)] / np.outer(scale[alive], scale[alive])
         lengths, directions = np.linalg.eigh(scaled)
         for length, direction in zip(lengths, directions.T, strict=True):
             if length < 1e-11 * lengths[-1]:
-                flat |= set(alive[np.abs(direction) > 0.3].tolist())
-    return sorted(flat)
+                together = alive[np.abs(direction) > 0.3].tolist()
+                for i in together:
+                    others = tuple(other for other in together if other != i)
+                    found.setdefault(i, Loose(BoundaryKind.FLAT, max(float(length / lengths[-1]), 0.0), others))
+    return found
+
+
+def of_coefficients(
+    covariance: np.ndarray, slopes: np.ndarray, loose: Mapping[int, Loose]
+) -> tuple[np.ndarray, dict[int, Loose], bool]:
+    """((p, p) covariance of the coefficients, why some are not identified, are there too few rows to say anything?).
+
+    covariance: of the coordinates. slopes: (p, p), of the coefficients by these. loose: coordinates without errors.
+    """
+    # What is not identified stays out of the errors of what is.
+    known = np.where(np.isnan(covariance), 0.0, covariance)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = slopes @ known @ slopes.T
+    few = bool(np.all(np.isnan(covariance))) and len(loose) < len(covariance)
+    if few:  # as many coefficients as independent rows, or more: residuals say nothing of the noise
+        spread[:] = np.nan
+    lost: dict[int, Loose] = {}
+    for i, variance in enumerate(np.diag(spread).tolist()):
+        by = [j for j in sorted(loose) if slopes[i, j] != 0]
+        if i in by:
+            lost[i] = loose[i]
+        elif by:  # an amplitude: the size of its term in the middle of the data times N₀^α, where α is not identified
+            lost[i] = Loose(BoundaryKind.CARRIED, None, tuple(by))
+        elif not np.isfinite(variance) and not few:
+            lost[i] = Loose(BoundaryKind.WIDE)
+    spread[list(lost), :] = spread[:, list(lost)] = np.nan
+    return spread, lost, few

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array
 
 from t2jax import literature
+from t2jax._numerics.derivatives import chain_rule
 from t2jax._numerics.special import log_failure, log_failure_terms
-from t2jax._xla.fusion import chained
 from t2jax.fitting._coordinates import Coordinates, Kind, Term, coefficient_values
 from t2jax.fitting._decision import USUAL, log_decision
 from t2jax.fitting._starts import MANY, Starts, around, by_domain, floor_names, of_kind
@@ -178,10 +178,10 @@ def beta_of_rows(model: Any, data: Data) -> tuple[Array, Array]:
 def log_likelihood(model: Any, data: Data) -> Array:
     """The beta-binomial log-likelihood of every row's counts, without the binomial coefficient."""
     a, b = beta_of_rows(model, data)
-    return _log_beta_binomial(a, b, (data["num_correct"], data["num_samples"] - data["num_correct"]))
+    counts = data["num_correct"], data["num_samples"] - data["num_correct"]
+    return chain_rule(_log_beta_binomial, a, b, counts)
 
 
-@chained
 def _log_beta_binomial(a: Array, b: Array, counts: tuple[Array, Array]) -> Array:
     """log B(a + right, b + wrong) − log B(a, b), as two log failures of which neither cancels.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from t2jax._io.disk import explained, replace
 from t2jax.fitting import _estimators as estimators
+from t2jax.fitting._boundary import Boundary, BoundaryKind
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_names, coefficient_values
 from t2jax.fitting._result import Fit
 from t2jax.literature import Role, built, described, names_of, numbers_in
@@ -35,6 +36,7 @@ def write(fit: Fit, path: Path, ensemble: Any, *, overwrite: bool) -> None:
         "share_at_best": fit.share_at_best,
         "converged": fit.converged,
         "at_boundary": list(fit.at_boundary),
+        "boundaries": {name: _described(one) for name, one in fit.boundaries.items()},
         "notes": list(fit.notes),
         "free": list(fit.free),
         "kinds": [one.value for one in fit.kinds],
@@ -66,11 +68,21 @@ def read(path: Path) -> Fit:
         kinds=tuple(Kind(one) for one in told.pop("kinds")),
         covariance=np.array(covariance, dtype=float).reshape(len(free), len(free)),
         at_boundary=tuple(told.pop("at_boundary")),
+        boundaries={name: _boundary(**one) for name, one in told.pop("boundaries", {}).items()},
         residuals=np.zeros(0),
         notes=tuple(told.pop("notes")),
         ensemble=None if columns is None else _ensemble(model, coefficients, columns),
         **told,
     )
+
+
+def _described(boundary: Boundary) -> dict[str, Any]:
+    measured = None if boundary.measured is None else _finite(boundary.measured)
+    return {"kind": boundary.kind.value, "sentence": boundary.sentence, "measured": measured}
+
+
+def _boundary(kind: str, sentence: str, measured: float | None) -> Boundary:
+    return Boundary(BoundaryKind(kind), sentence, measured)
 
 
 def _columns(ensemble: Any, free: Sequence[str]) -> dict[str, list[float]]:

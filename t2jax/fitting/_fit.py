@@ -2,28 +2,30 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from t2jax.fitting._boundary import at_zero
+from t2jax.fitting._at_zero import at_zero
+from t2jax.fitting._boundary import Boundary, BoundaryKind, Loose, boundary_of
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf, coefficient_values, in_float64, with_values
 from t2jax.fitting._decision import USUAL
-from t2jax.fitting._errors import Linear, covariance_of, linearised
+from t2jax.fitting._errors import Linear, covariance_of, linearised, of_coefficients
 from t2jax.fitting._estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
-from t2jax.fitting._families import COUNTS, Family, family_of, log_binomial, template_of
+from t2jax.fitting._families import Family, family_of, log_binomial, template_of
 from t2jax.fitting._notes import notes_on, notes_on_few, notes_on_range, one_valued
 from t2jax.fitting._result import Fit, Run, Settings
-from t2jax.fitting._search import Problem, Progress, search, width_of
-from t2jax.fitting._table import NONNEGATIVE, Column, Table, read_table
+from t2jax.fitting._rows import lengthened, padded, read_rows
+from t2jax.fitting._search import Found, Problem, Progress, search, unit_of, width_of
+from t2jax.fitting._table import Table
 from t2jax.fitting._vertex import CLOSEST, onto_rows
 from t2jax.literature import with_fields
 from t2jax.quantities import Provenance
 
-__all__ = ["fit", "fit_table", "read_rows"]
+__all__ = ["fit", "fit_table"]
 
 
 def fit(
@@ -86,156 +88,153 @@ def fit(
 def fit_table(settings: Settings, table: Table, weights_of_rows: np.ndarray, progress: Progress = None) -> Fit:
     """A fit to rows that have been read."""
     family = family_of(settings.model)
-    chosen = _estimator(settings.estimator, family, table)
-    width = width_of(chosen)
+    estimator = _estimator(settings.estimator, family, table)
     with jax.enable_x64(True):
-        template = in_float64(settings.model)
-        coordinates = Coordinates.of(
-            template,
-            dict(family.kinds),
-            (*settings.fixed, *(name for name, _ in family.per_row)),
-            family.placed_terms(table),
+        problem, weights = _problem(settings, family, estimator, table, weights_of_rows)
+        starts = _starts(settings, family, problem.coordinates, table)
+        optimum = _optimum(problem, starts, weights, estimator, table, progress)
+        around = linearised(
+            optimum.problem,
+            optimum.found.z,
+            weights,
+            CLOSEST if isinstance(estimator, LeastAbsoluteDeviations) else width_of(estimator),
         )
-        wanted = coordinates.free_names
-        if len(table) < len(wanted):
-            raise ValueError(
-                f"{_named(table)} has {len(table)} row{'' if len(table) == 1 else 's'}, fewer than the {len(wanted)} "
-                f"coefficients to fit ({', '.join(wanted)}): add rows, or fix coefficients"
-            )
-        data_of_rows, heavy = _padded(table, weights_of_rows)
-        problem = Problem(
-            coordinates,
-            {name: jnp.asarray(column) for name, column in data_of_rows.items()},
-            family,
-            on_log=isinstance(chosen, Huber | LeastAbsoluteDeviations),
-            counted=isinstance(chosen, BetaBinomial),
-        )
-        first = _starts(template, family, table, coordinates, settings.starts, settings.seed)
-        found = search(problem, first, heavy, width, progress)
-        absolute, optimal = isinstance(chosen, LeastAbsoluteDeviations), False
-        if absolute:
-            found, optimal = onto_rows(problem, found, heavy, width)
-        problem, found, zeros = at_zero(problem, found, heavy, width, table)
-        if absolute and zeros:
-            found, optimal = onto_rows(problem, found, heavy, width, shaken=False)
-        linear = linearised(problem, found.z, heavy, CLOSEST if absolute else width)
-        labels = table.labels.get("groups")
-        covariance, loose = covariance_of(
-            linear,
-            heavy,
-            chosen,
-            None if labels is None else _lengthened(labels, len(heavy)),
-            [problem.coordinates.kinds[i] is Kind.REAL for i in problem.coordinates.free],
-            len(wanted),
-        )
-    free = problem.coordinates.free_names
-    loose = sorted({*loose, *(free.index(name) for name in one_valued(family, table) if name in free)})
-    coefficients = linear.coefficients.copy()
-    for name, column in family.per_row:  # a law of repeated data gets the largest corpus it was fitted on
-        coefficients[problem.coordinates.names.index(name)] = np.max(table[column.name])
-    slopes = linear.slopes[list(problem.coordinates.free)]
-    # What is not identified stays out of the errors of what is.
-    known = np.where(np.isnan(covariance), 0.0, covariance)
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = slopes @ known @ slopes.T
-    few = bool(np.all(np.isnan(covariance))) and len(loose) < len(free)
-    if few:  # as many coefficients as independent rows, or more: residuals say nothing of the noise
-        spread[:] = np.nan
-    # With an exponent its amplitude is lost, which is the size of the term in the middle of the data times N₀^α. So is
-    # one too large for a number.
-    lost = np.flatnonzero(np.any(slopes[:, loose] != 0, axis=1) | (~np.isfinite(np.diag(spread)) & (not few)))
-    spread[lost, :] = spread[:, lost] = np.nan
-    rows = len(table)
-    objective, log_likelihood = _objective(chosen, linear, found.value, table, weights_of_rows)
-    fitted = Fit(
-        model=None,
-        estimator=chosen,
-        names=problem.coordinates.names,
+        sure = _certainty(problem, optimum, around, weights, estimator, table)
+    coordinates = optimum.problem.coordinates
+    coefficients = _coefficients(coordinates, around, family, table)
+    objective, log_likelihood = _objective(estimator, around, optimum.found.value, table, weights_of_rows)
+    return Fit(
+        model=_model(coordinates, coefficients, table, family, estimator),
+        estimator=estimator,
+        names=coordinates.names,
         values=coefficients,
-        free=free,
-        kinds=problem.coordinates.kinds,
-        covariance=spread,
-        at_boundary=tuple(name for name in wanted if name in zeros or name in {free[i] for i in lost}),
+        free=coordinates.free_names,
+        kinds=coordinates.kinds,
+        covariance=sure.covariance,
+        at_boundary=tuple(sure.boundaries),
+        boundaries=sure.boundaries,
         objective=objective,
         log_likelihood=log_likelihood,
-        residuals=linear.residuals[:rows],
-        starts=len(first),
-        share_at_best=found.share,
-        converged=optimal or linear.converged(loose),
+        residuals=around.residuals[: len(table)],
+        starts=len(starts),
+        share_at_best=optimum.found.share,
+        converged=optimum.optimal or around.converged(sure.loose),
         notes=(
-            *notes_on(template, family, table),
-            *(notes_on_few(table, heavy, len(wanted)) if few else ()),
-            *notes_on_range(problem.coordinates.names, coefficients),
+            *notes_on(settings.model, family, table),
+            *(notes_on_few(table, weights, len(problem.coordinates.free)) if sure.few else ()),
+            *notes_on_range(coordinates.names, coefficients),
         ),
         source=_named(table),
-        rows=rows,
-        run=Run(problem, found.z, found.others, table, heavy, width, settings),
+        rows=len(table),
+        run=Run(optimum.problem, optimum.found.z, optimum.found.others, table, weights, width_of(estimator), settings),
     )
-    return replace(fitted, model=_model(problem.coordinates, coefficients, table, family, chosen))
 
 
-def read_rows(
-    family: Family, data: Any, groups: Any, weights: Any, columns: Mapping[str, str] | None
-) -> tuple[Table, np.ndarray]:
-    """The columns that the fit needs, labels called "groups" if there are any, and a weight for every row."""
-    rename = dict(columns or {})
-    labels = [groups] if isinstance(groups, str) else []
-    extra = [Column("weights", "weight of the row", NONNEGATIVE)] if isinstance(weights, str) else []
-    if extra:
-        rename["weights"] = weights
-
-    possible = {one.name for one in (*family.inputs, family.observed, *(COUNTS if family.counted else ()))}
-
-    def read(wanted: Sequence[Column]) -> Table:
-        # Other names of what another table of this family would need are not amiss.
-        idle = possible - {one.name for one in wanted}
-        return read_table(data, wanted, rename={a: b for a, b in rename.items() if a not in idle}, labels=labels)
-
-    always = [*(column for _, column in family.per_row), *extra]
-    counted = False
-    if family.counted:  # counts or pass@k: what must be there depends on what is
-        either = [replace(one, optional=True) for one in (*family.inputs, family.observed, *COUNTS)]
-        table = read([*always, *either])
-        counted = any(one.name in table.columns for one in COUNTS)
-    needs = [*family.inputs, *always, family.observed]
-    if counted:
-        needs = [*(one for one in family.inputs if one.name != "samples"), *always, *COUNTS]
-    if not family.counted or any(one.name not in table.columns for one in needs):
-        table = read(needs)  # the second time for the message that names what is missing
-    names = [one.name for one in needs]
-    table = replace(table, columns={name: column for name, column in table.columns.items() if name in names})
-    if counted:
-        _check_counts(table)
-    if labels:
-        table = replace(table, labels={"groups": table.labels[groups]})
-    elif groups is not None:
-        table = replace(table, labels={"groups": _one_each("groups", np.asarray(groups), table)})
-    if isinstance(weights, str):
-        heavy = table["weights"]
-        table = replace(table, columns={name: a for name, a in table.columns.items() if name != "weights"})
-    elif weights is None:
-        heavy = np.ones(len(table))
-    else:
-        heavy = _one_each("weights", np.asarray(weights, np.float64), table)
-    if not np.all(np.isfinite(heavy) & (heavy >= 0)) or not np.any(heavy > 0):
-        raise ValueError("weights must be finite, zero or positive, and not all zero")
-    return table, heavy
-
-
-def _one_each(name: str, values: np.ndarray, table: Table) -> np.ndarray:
-    if values.shape != (len(table),):
-        raise ValueError(f"{name} must be one for each of the {len(table)} rows, got shape {values.shape}")
-    return values
-
-
-def _check_counts(table: Table) -> None:
-    wrong = np.flatnonzero(table["num_correct"] > table["num_samples"])
-    if len(wrong):
-        c, n = (table[name][wrong[0]] for name in ("num_correct", "num_samples"))
-        more = f" (and {len(wrong) - 1} more such rows)" if len(wrong) > 1 else ""
+def _problem(
+    settings: Settings, family: Family, estimator: Estimator, table: Table, weights_of_rows: np.ndarray
+) -> tuple[Problem, np.ndarray]:
+    """(what is searched, a weight for each of its rows). Raises ValueError for fewer rows than coefficients."""
+    coordinates = Coordinates.of(
+        in_float64(settings.model),
+        dict(family.kinds),
+        (*settings.fixed, *(name for name, _ in family.per_row)),
+        family.placed_terms(table),
+    )
+    wanted = coordinates.free_names
+    if len(table) < len(wanted):
         raise ValueError(
-            f"{table.where(int(wrong[0]))}: num_correct must not exceed num_samples, got {c:.15g} of {n:.15g}{more}"
+            f"{_named(table)} has {len(table)} row{'' if len(table) == 1 else 's'}, fewer than the {len(wanted)} "
+            f"coefficients to fit ({', '.join(wanted)}): add rows, or fix coefficients"
         )
+    columns, weights = padded(table, weights_of_rows)
+    problem = Problem(
+        coordinates,
+        {name: jnp.asarray(column) for name, column in columns.items()},
+        family,
+        on_log=isinstance(estimator, Huber | LeastAbsoluteDeviations),
+        counted=isinstance(estimator, BetaBinomial),
+    )
+    return problem, weights
+
+
+class _Optimum(NamedTuple):
+    """problem: with an E that is best at 0 held there. zeros: the slope there. optimal: is it known to be one?"""
+
+    problem: Problem
+    found: Found
+    zeros: dict[str, float]
+    optimal: bool
+
+
+def _optimum(
+    problem: Problem,
+    starts: np.ndarray,
+    weights: np.ndarray,
+    estimator: Estimator,
+    table: Table,
+    progress: Progress,
+) -> _Optimum:
+    """The least objective: by descents, off an E that is 0 or onto it, and for absolute deviations onto rows."""
+    width = width_of(estimator)
+    found = search(problem, starts, weights, width, progress)
+    if not isinstance(estimator, LeastAbsoluteDeviations):
+        return _Optimum(*at_zero(problem, found, weights, width, table), optimal=False)
+    found, optimal = onto_rows(problem, found, weights, width)
+    problem, found, zeros = at_zero(problem, found, weights, width, table)
+    if zeros:
+        found, optimal = onto_rows(problem, found, weights, width, shaken=False)
+    return _Optimum(problem, found, zeros, optimal)
+
+
+class _Certainty(NamedTuple):
+    """covariance: of the coefficients. boundaries: why some are at theirs, in the order of the model. loose:
+    coordinates that are not identified. few: are there no errors for want of rows?"""
+
+    covariance: np.ndarray
+    boundaries: dict[str, Boundary]
+    loose: list[int]
+    few: bool
+
+
+def _certainty(
+    problem: Problem, optimum: _Optimum, around: Linear, weights: np.ndarray, estimator: Estimator, table: Table
+) -> _Certainty:
+    """How sure each coefficient of `problem` is at its optimum, and why some are not."""
+    wanted, coordinates = problem.coordinates.free_names, optimum.problem.coordinates
+    free, kinds = coordinates.free_names, [coordinates.kinds[i] for i in coordinates.free]
+    labels = table.labels.get("groups")
+    covariance, loose = covariance_of(
+        around,
+        weights,
+        estimator,
+        None if labels is None else lengthened(labels, len(weights)),
+        [kind is Kind.REAL for kind in kinds],
+        len(wanted),
+    )
+    for name, column in one_valued(problem.family, table).items():
+        if name in free:
+            value = float(table[column][0])
+            loose[free.index(name)] = Loose(BoundaryKind.ONE_VALUE, value, column=column)
+    slopes = around.slopes[list(coordinates.free)]
+    covariance, lost, few = of_coefficients(covariance, slopes, loose)
+    unit = unit_of(estimator)
+    reasons = {name: Loose(BoundaryKind.ZERO, slope * unit) for name, slope in optimum.zeros.items()}
+    reasons |= {free[i]: one for i, one in lost.items()}
+    kind_of = dict(zip(problem.coordinates.names, problem.coordinates.kinds, strict=True))
+    boundaries = {
+        name: boundary_of(name, kind_of[name], reasons[name], free, counted=problem.counted)
+        for name in wanted
+        if name in reasons
+    }
+    return _Certainty(covariance, boundaries, sorted(loose), few)
+
+
+def _coefficients(coordinates: Coordinates, around: Linear, family: Family, table: Table) -> np.ndarray:
+    """All of them; a law of repeated data gets the largest corpus that it was fitted on."""
+    coefficients = around.coefficients.copy()
+    for name, column in family.per_row:
+        coefficients[coordinates.names.index(name)] = np.max(table[column.name])
+    return coefficients
 
 
 def _estimator(given: Estimator | None, family: Family, table: Table) -> Estimator:
@@ -264,24 +263,14 @@ def _named(table: Table) -> str:
     return table.source or "the data"
 
 
-def _padded(table: Table, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Rows filled up to a multiple of 64 by rows without weight: tables of nearly one size share what was compiled."""
-    size = -(-len(table) // 64) * 64
-    columns = {name: _lengthened(column, size) for name, column in table.columns.items()}
-    return columns, np.concatenate([weights, np.zeros(size - len(table))])
-
-
-def _lengthened(column: np.ndarray, size: int) -> np.ndarray:
-    return np.concatenate([column, np.repeat(column[-1:], size - len(column))])
-
-
-def _starts(template: Any, family: Family, table: Table, coordinates: Coordinates, given: Any, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
+def _starts(settings: Settings, family: Family, coordinates: Coordinates, table: Table) -> np.ndarray:
+    """(S, p): where searches begin."""
+    rng, given = np.random.default_rng(settings.seed), settings.starts
     if given is None or isinstance(given, int):
         count = family.many if given is None else given
         if isinstance(given, bool) or count < 1:
             raise ValueError(f"starts must be a whole number of at least 1, or models to begin at, got {given!r}")
-        drawn = family.starts(template, family.observed.name, table, count, rng)
+        drawn = family.starts(in_float64(settings.model), family.observed.name, table, count, rng)
     else:
         drawn = np.stack([coefficient_values(one) for one in given])
         if drawn.shape[1] != len(coordinates.names):

@@ -7,8 +7,9 @@ import numpy as np
 
 from t2jax._io.text import aligned, human
 from t2jax.fitting._families import family_of
-from t2jax.fitting._fit import fit_table, read_rows
+from t2jax.fitting._fit import fit_table
 from t2jax.fitting._result import Fit
+from t2jax.fitting._rows import read_rows
 from t2jax.fitting._table import Table
 
 __all__ = ["Holdout", "holdout"]

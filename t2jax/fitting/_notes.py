@@ -47,12 +47,12 @@ def notes_on_few(table: Table, weights: np.ndarray, coefficients: int) -> tuple[
     )
 
 
-def one_valued(family: Family, table: Table) -> tuple[str, ...]:
-    """Coefficients of terms of a column that has a single value."""
+def one_valued(family: Family, table: Table) -> dict[str, str]:
+    """Coefficients of terms of a column that has a single value: the column by the coefficient's name."""
     terms = [(one.amplitude, one.exponent, one.column) for one in family.terms]
     shared = {exponent for _, exponent, column in terms if not _is_single(table, column)}
-    found = [name for a, e, column in terms if _is_single(table, column) for name in (a, e)]
-    return tuple(name for name in found if name not in shared)
+    found = {name: column for a, e, column in terms if _is_single(table, column) for name in (a, e)}
+    return {name: column for name, column in found.items() if name not in shared}
 
 
 def _is_single(table: Table, column: str) -> bool:

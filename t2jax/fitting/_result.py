@@ -15,6 +15,7 @@ from t2jax._io import validate
 from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import human
+from t2jax.fitting._boundary import Boundary, BoundaryKind
 from t2jax.fitting._coordinates import Coordinates, Kind, as_leaf
 from t2jax.fitting._decision import log_decision
 from t2jax.fitting._estimators import Estimator
@@ -59,13 +60,14 @@ class Fit(Displayed, Converted):
 
     model: with the fitted coefficients, in JAX's precision of the caller. names, values: all its coefficients,
     float64; free: the names of those that were fitted. at_boundary: those of them that the data do not identify (E
-    → 0, a runaway exponent, a Beta at a point mass): their digits mean nothing. covariance: of the free
-    coefficients, NaN at the boundary, and all NaN where there are no more independent rows than coefficients.
-    objective: the estimator's sum. log_likelihood: where the estimator is one, else None. residuals: of every row,
-    log observed − log predicted (for least squares without logarithms, for counts of pass rates). starts,
-    share_at_best: how many were tried, and the share of them that reached the objective. converged: does the next
-    Newton step promise nothing? notes: what to be careful about, in sentences. ensemble: refits to resampled data,
-    if it was read from a file that has them.
+    → 0, a runaway exponent, a Beta at a point mass): their digits mean nothing. boundaries: why, of each of these by
+    name: `.kind`, `.sentence`, and the number that it was seen by, `.measured`; empty for a file that is older than
+    they are. covariance: of the free coefficients, NaN at the boundary, and all NaN where there are no more
+    independent rows than coefficients. objective: the estimator's sum. log_likelihood: where the estimator is one,
+    else None. residuals: of every row, log observed − log predicted (for least squares without logarithms, for counts
+    of pass rates). starts, share_at_best: how many were tried, and the share of them that reached the
+    objective. converged: does the next Newton step promise nothing? notes: what to be careful about, in sentences.
+    ensemble: refits to resampled data, if it was read from a file that has them.
     """
 
     model: Any
@@ -87,6 +89,7 @@ class Fit(Displayed, Converted):
     rows: int
     ensemble: Any = None
     run: Run | None = field(default=None, repr=False)
+    boundaries: Mapping[str, Boundary] = field(default_factory=dict)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -242,7 +245,8 @@ class Fit(Displayed, Converted):
         ]
 
     def _parts(self) -> list[str | Grid]:
-        return [*_heading(self), _coefficient_table(self), *_quality(self), *_residual_table(self), *_notes(self)]
+        told = (*_quality(self), *_residual_table(self), *_boundaries(self), *_notes(self))
+        return [*_heading(self), _coefficient_table(self), *told]
 
 
 def _coefficients(coordinates: Coordinates, z: np.ndarray) -> list[Any]:
@@ -299,6 +303,11 @@ def _residual_table(fit: Fit) -> list[str | Grid]:
         f"  residuals {unit} (observed − predicted); the largest is at {table.where(worst)}",
         Grid(lines, header=True, indent="    "),
     ]
+
+
+def _boundaries(fit: Fit) -> list[str]:
+    """Why coefficients are at a boundary, unless a note says it for all of a column."""
+    return [f"  {one}" for one in fit.boundaries.values() if one.kind is not BoundaryKind.ONE_VALUE]
 
 
 def _notes(fit: Fit) -> list[str]:

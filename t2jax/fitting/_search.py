@@ -17,7 +17,17 @@ from t2jax.fitting._descent import Descended, by_gauss_newton, by_newton, descen
 from t2jax.fitting._estimators import BetaBinomial, Estimator, Huber, LeastAbsoluteDeviations, LeastSquares
 from t2jax.fitting._families import Family, beta_of_rows, log_likelihood, log_prediction
 
-__all__ = ["Found", "Problem", "best_few", "descend_all", "descend_patiently", "narrowing", "search", "width_of"]
+__all__ = [
+    "Found",
+    "Problem",
+    "best_few",
+    "descend_all",
+    "descend_patiently",
+    "narrowing",
+    "search",
+    "unit_of",
+    "width_of",
+]
 
 _EVERYWHERE = 1e30
 """A δ beyond every residual: Huber's loss is least squares."""
@@ -105,6 +115,17 @@ def width_of(estimator: Estimator) -> float:
             return _NOWHERE
         case LeastSquares() | BetaBinomial():
             return _EVERYWHERE
+
+
+def unit_of(estimator: Estimator) -> float:
+    """The estimator's own sum per unit of what is searched in its place, Huber's loss of `width_of` or a likelihood."""
+    match estimator:
+        case LeastAbsoluteDeviations():
+            return 1 / _NOWHERE
+        case LeastSquares():
+            return 2.0
+        case Huber() | BetaBinomial():
+            return 1.0
 
 
 def search(problem: Problem, starts: np.ndarray, weights: np.ndarray, width: float, progress: Progress = None) -> Found:

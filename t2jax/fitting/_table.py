@@ -3,24 +3,17 @@
 Every message says which file, which line and which column. Loads neither JAX nor, unless it must, pyarrow.
 """
 
-import importlib
-import numbers
-import os
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from t2jax._io.delimited import comma_note, title_fault
-from t2jax._io.interchange import arrow_table, with_none
-from t2jax._io.numbers import number
-from t2jax._io.records import ENDINGS, listed_endings, records
-from t2jax._io.text import nearest
-from t2jax.literature import Dataset
+from t2jax._io.cells import Cells, Choose, Title, cells_of_file, cells_of_memory, located, number_in, numbers_in
+from t2jax._io.delimited import comma_note
+from t2jax._io.text import aligned, human, nearest
+from t2jax.literature import COUNTS, KINDS, LOSS, PASS, Dataset
 
 __all__ = ["FINITE", "NATURAL", "NONNEGATIVE", "POSITIVE", "SHARE", "Column", "Rule", "Table", "read_table"]
 
@@ -34,6 +27,7 @@ class Rule:
 
 
 FINITE = Rule("finite", np.isfinite)
+_ANY = Rule("a number, or empty", lambda x: np.ones(len(x), bool))
 POSITIVE = Rule("positive and finite", lambda x: np.isfinite(x) & (x > 0))
 NONNEGATIVE = Rule("zero or positive, and finite", lambda x: np.isfinite(x) & (x >= 0))
 NATURAL = Rule("a whole number, zero or more", lambda x: np.isfinite(x) & (x >= 0) & (x == np.floor(x)))
@@ -52,20 +46,35 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of float64 and of labels, all of one length."""
+    """Columns of float64 and of labels, all of one length: `table["loss"]`, `table.where(row)`. `fit` takes it.
+
+    columns: of numbers, by name. labels: as they are, text for example. others: names of columns that were not read.
+    source: the name of the file or data set; None for other data in memory. places: where each row stands in the data;
+    unit: what they count, a "line" (an editor's, from 1) or a "row" (a sheet's from 1, else from 0). notes: what was
+    assumed of the data, in sentences. len(table): how many rows.
+    """
 
     columns: Mapping[str, np.ndarray]
-    others: tuple[str, ...]  # further columns of the data, unread
-    source: str | None  # the name of the file or data set; None for other data in memory
+    others: tuple[str, ...]
+    source: str | None
     labels: Mapping[str, np.ndarray]
-    places: np.ndarray  # where each row stands in the data
-    unit: str = "row"  # what `places` counts: "line" (an editor's, from 1) or "row" (a sheet's from 1, else from 0)
+    places: np.ndarray
+    unit: str = "row"
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.columns[name]
+        return self.labels[name] if name in self.labels and name not in self.columns else self.columns[name]
+
+    def __str__(self) -> str:
+        """How many rows of what, from where to where."""
+        rows = [["", "from", "to"]]
+        rows += [[name, *_ends(column)] for name, column in self.columns.items()]
+        rows += [[name, "text", ""] for name in self.labels]
+        head = f"{self.source or 'data in memory'}: {len(self):,} rows"
+        return "\n".join([head, aligned(rows), *(f"  note: {note}" for note in self.notes)])
 
     def where(self, row: int) -> str:
         """Where this row of the table stands in the data: 'runs.csv, line 7' or 'row 5'."""
@@ -80,34 +89,40 @@ class Table:
 
 def read_table(
     data: Any,
-    wanted: Sequence[Column],
+    wanted: Sequence[Column | str] | None = None,
     *,
     rename: Mapping[str, str] | None = None,
     labels: Sequence[str] = (),
 ) -> Table:
-    """The wanted columns of `data`, each cell a number that its column accepts.
+    """Any table that `t2jax` reads, as checked columns: all of them, or those that are wanted.
+
+    ```python
+    runs = t2.read_table("runs.xlsx")
+    print(runs)  # its columns, from where to where, and what was assumed of the file
+    t2.fit(t2.Chinchilla, runs)
+    ```
 
     data: a mapping of names to arrays or lists, a data set, a dataframe of pandas or polars, a pyarrow table or another
         that exports Arrow (`__arrow_c_stream__`), or the path of a .csv (separated by commas, semicolons or tabs),
         .tsv, .jsonl, .xlsx or .parquet file, also of one in the folder that the environment's T2JAX_DATA names. Cells
         of text in a file are read as numbers, such as 1e24 or 7B; in memory and in Parquet text is no number.
+    wanted: names of columns of finite numbers, without an empty cell. Unless given all columns are read: as float64
+        where each filled cell is a number (NaN where one is empty), else as labels.
     rename: the name in the data of a wanted column that is called otherwise there, as {"samples": "k"}.
     labels: names in the data of columns to read as they are, text or numbers.
 
-    An optional column may be absent, unless `rename` names it. Raises `ValueError` (`TypeError` for what is no table,
-    `FileNotFoundError`) with the place of the first cell that is wrong and the number of those that follow.
+    Returns a `Table`, whose `notes` say what was assumed: cells between semicolons, the first of several sheets, empty
+    cells. Nothing is guessed that may be wrong: a title above the header and a decimal comma are errors that say what
+    to change. Raises `ValueError` (`TypeError` for what is no table, `FileNotFoundError`) with the place of the first
+    cell that is wrong and the number of those that follow; `ImportError` where the file needs the extra `io`.
     """
-    renamed, known = dict(rename or {}), [column.name for column in wanted]
-    for name in renamed:
-        if name not in known:
-            near = _meant([name], known) or f": needed are {_listed(known)}"
-            raise ValueError(f'rename: no column "{name}" is needed{near}')
-    name_of = {name: renamed.get(name, name) for name in known}
-    needed = [column for column in wanted if not column.optional or column.name in renamed]
+    asked = [Column(one, "a number", FINITE) if isinstance(one, str) else one for one in wanted or ()]
+    name_of = _names_of(asked, rename)
+    needed = [column for column in asked if not column.optional or column.name in (rename or ())]
     file = Path(data) if isinstance(data, str | Path) else None
-    source = data.about.name if isinstance(data, Dataset) else None if file is None else file.name
+    source = _source_of(data, file)
 
-    def choose(names: list[str], title: _Title = lambda wanted: None, unread: str = "") -> list[str]:
+    def choose(names: list[str], title: Title = lambda wanted: None, unread: str = "") -> list[str]:
         """Which of the data's columns to read. title: says if what seems to be the header is none."""
         subject = source or "the data"
         for name in names:
@@ -123,198 +138,124 @@ def read_table(
             near = _meant(missing, [name for name in names if name not in (*name_of.values(), *labels)])
             it_has = f"It has {_listed(names)}{f'; {unread}' if unread else ''}"
             raise ValueError(f"{subject} has no {named}{near or '.'} {it_has}")
+        if wanted is None:
+            filled = [name for name in names if name]
+            if len(filled) == 1 and (fault := title([]) or title(_usual_names())):
+                raise ValueError(f"{subject}, {fault}")
+            return filled
         return [name for name in dict.fromkeys([*name_of.values(), *labels]) if name in names]
 
-    given = _from_memory(data, choose) if file is None else _from_file(_located(file), choose)
+    given = _cells_of(data, file, choose)
     if not len(given.places):
         raise ValueError(f"{source or 'the data'} has no rows")
+    table = Table({}, (), source, {}, given.places, given.unit)
+    if wanted is None:
+        asked, labels = _told_apart(given, labels, table)
+        name_of = {column.name: column.name for column in asked}
 
     columns, bad = {}, []
-    for column in wanted:
+    for column in asked:
         name = name_of[column.name]
         if name in given.cells:
-            columns[column.name] = _numbers(given.cells[name], given.has_text)
+            columns[column.name] = numbers_in(given.cells[name], given.has_text)
             wrong = np.flatnonzero(~column.accepts.holds(columns[column.name]))
             bad += [(row, name, column.accepts) for row in wrong.tolist()]
-    table = Table(
-        columns=columns,
-        others=tuple(name for name in given.names if name and name not in given.cells),
-        source=source,
-        labels={name: _labels(given.cells[name], given.has_text) for name in labels},
-        places=given.places,
-        unit=given.unit,
-    )
     if bad:
         row, name, rule = min(bad, key=lambda one: one[0])  # in one row, the first in the order of `wanted`
         more = f" (and {len(bad) - 1} more bad cell{'s' if len(bad) > 2 else ''})" if len(bad) > 1 else ""
         raise ValueError(f'{table.where(row)}, column "{name}": {_fault(given.cells[name][row], rule, given)}{more}')
-    return table
+    return replace(
+        table,
+        columns=columns,
+        others=tuple(name for name in given.names if name and name not in given.cells),
+        labels={name: _labels(given.cells[name], given.has_text) for name in labels},
+        notes=(*given.assumed, *_empty(columns)),
+    )
 
 
-# --- From data to cells -----------------------------------------------------------------------------------------------
-
-_Title = Callable[[list[str]], str | None]
-_Choose = Callable[..., list[str]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """All names of the data, the cells of the chosen columns, each row's place.
-
-    has_text: is text such as 7B a number here? has_commas: may it be one with a decimal comma, not two cells?
-    """
-
-    names: list[str]
-    cells: Mapping[str, np.ndarray]
-    places: np.ndarray
-    unit: str = "row"
-    has_text: bool = False
-    has_commas: bool = False
+def _names_of(asked: Sequence[Column], rename: Mapping[str, str] | None) -> dict[str, str]:
+    """What the data call each column."""
+    renamed, known = dict(rename or {}), [column.name for column in asked]
+    for name in renamed:
+        if name not in known:
+            near = _meant([name], known) or f": needed are {_listed(known)}"
+            raise ValueError(f'rename: no column "{name}" is needed{near}')
+    return {name: renamed.get(name, name) for name in known}
 
 
-def _from_memory(data: Any, choose: _Choose) -> _Cells:
-    if hasattr(data, "column_names") and hasattr(data, "column"):  # of pyarrow
-        names, get = list(data.column_names), data.column
-    elif isinstance(data, Mapping) or (hasattr(data, "columns") and hasattr(data, "__getitem__")):
-        keys = list(data if isinstance(data, Mapping) else data.columns)
-        key_of = {str(key): key for key in keys}
-        names, get = [str(key) for key in keys], lambda name: data[key_of[name]]
-    elif (table := arrow_table(data)) is not None:
-        names, get = list(table.column_names), table.column
-    else:
-        accepted = "a mapping of names to columns, a dataframe, a pyarrow table or the path of a .csv or .parquet file"
-        raise TypeError(f"data must be {accepted}, got {type(data).__name__}")
-    cells = {name: _array(name, get(name)) for name in choose(names)}
-    if len({len(column) for column in cells.values()}) > 1:
-        lengths = ", ".join(f'"{name}" has {len(column)}' for name, column in cells.items())
-        raise ValueError(f"columns must be of one length: {lengths}")
-    return _Cells(names, cells, np.arange(max(map(len, cells.values()), default=0)))
+def _source_of(data: Any, file: Path | None) -> str | None:
+    if isinstance(data, Table):
+        return data.source
+    return data.about.name if isinstance(data, Dataset) else None if file is None else file.name
 
 
-def _array(name: str, column: Any) -> np.ndarray:
-    column = with_none(column)
-    try:
-        array = np.asarray(column)
-    except ValueError:
-        raise ValueError(f'column "{name}" must be one-dimensional, got rows of unequal shapes') from None
-    if array.ndim != 1:
-        raise ValueError(f'column "{name}" must be one-dimensional, got shape {array.shape}')
-    if array.dtype.kind in "US" and isinstance(column, Sequence):
-        return np.array(column, dtype=object)  # else numbers beside a text would turn into text
-    return array
+def _cells_of(data: Any, file: Path | None, choose: Choose) -> Cells:
+    if file is not None:
+        return cells_of_file(located(file), choose)
+    if not isinstance(data, Table):
+        return cells_of_memory(data, choose)
+    given = cells_of_memory({**data.labels, **data.columns}, choose)  # which keep their places
+    return replace(given, places=data.places, unit=data.unit, assumed=data.notes)
 
 
-def _located(path: Path) -> Path:
-    """The path itself, or one that is not there in the folder that T2JAX_DATA names."""
-    folder = os.environ.get("T2JAX_DATA")
-    if folder and not path.exists() and (Path(folder) / path).exists():
-        return Path(folder) / path
-    return path
+def _usual_names() -> list[str]:
+    """Names of columns that fits need."""
+    return sorted({row.name for kind in KINDS.values() for row in (*kind.inputs, *kind.per_row, *COUNTS, PASS, LOSS)})
 
 
-def _from_file(path: Path, choose: _Choose) -> _Cells:
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, not a file")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"{path.name} must end in {listed_endings()}")
-    return _from_parquet(path, choose) if path.suffix.lower() == ".parquet" else _from_records(path, choose)
+def _told_apart(given: Cells, labels: Sequence[str], table: Table) -> tuple[list[Column], list[str]]:
+    """(columns of numbers, names of labels). Raises ValueError for one of numbers with a decimal comma."""
+    numeric, texts = [], list(labels)
+    for name, cells in given.cells.items():
+        if name in labels:
+            continue
+        odd = [] if cells.dtype.kind in "iuf" else [i for i, cell in enumerate(cells) if _is_odd(cell, given.has_text)]
+        if not odd:
+            numeric.append(Column(name, "a number", _ANY))
+        elif given.has_commas and all(isinstance(cells[i], str) and comma_note(cells[i]) for i in odd):
+            more = f" (and {len(odd) - 1} more bad cell{'s' if len(odd) > 2 else ''})" if len(odd) > 1 else ""
+            fault = _fault(cells[odd[0]], _ANY, given)
+            raise ValueError(f'{table.where(odd[0])}, column "{name}": {fault}{more}')
+        else:
+            texts.append(name)
+    return numeric, texts
 
 
-def _from_parquet(path: Path, choose: _Choose) -> _Cells:
-    try:
-        # Not an import statement: type checkers would ask for pyarrow, which may be absent.
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ImportError('reading Parquet needs pyarrow: pip install "t2jax[io]"') from error
-    invalid = importlib.import_module("pyarrow").ArrowInvalid
-    try:
-        with parquet.ParquetFile(path) as file:
-            names = list(file.schema_arrow.names)
-            chosen = choose(names)
-            table = file.read(columns=chosen)  # reads "loss.mean", too, where "loss" is asked for
-    except (OSError, invalid) as error:
-        raise ValueError(f"cannot read {path.name} as Parquet: {error}") from None
-    return _Cells(names, {name: _array(name, table.column(name)) for name in chosen}, np.arange(table.num_rows))
+def _is_odd(cell: Any, has_text: bool) -> bool:
+    """Is it filled, with no number?"""
+    return cell is not None and bool(str(cell).strip()) and number_in(cell, has_text) is None
 
 
-def _from_records(path: Path, choose: _Choose) -> _Cells:
-    found = records(path)
-    begins, header = next(found.rows, (0, []))
-    if not header:
-        raise ValueError(f"{path.name} is empty")
-    names = [name.strip() for name in header]
-
-    def title(wanted: list[str]) -> str | None:
-        try:
-            return title_fault(names, found.rows, wanted, at=begins, unit=found.unit)
-        except ValueError:  # further down it is no table
-            return None
-
-    chosen = choose(names, title, found.unread)
-    kept: dict[str, list[Any]] = {name: [] for name in chosen}
-    targets = [(cells, names.index(name)) for name, cells in kept.items()]
-    places = array("q")
-    for place, row in found.rows:
-        if len(row) != len(names):
-            cells = f"{len(row)} cell{'' if len(row) == 1 else 's'}"
-            raise ValueError(f"{path.name}, line {place}: has {cells}, the header has {len(names)}")
-        places.append(place)
-        for cells, i in targets:
-            cells.append(row[i])
-    columns = {name: _objects(cells) for name, cells in kept.items()}
-    return _Cells(names, columns, np.array(places), found.unit, has_text=True, has_commas=found.delimiter != ",")
+def _empty(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """That there are empty cells."""
+    counts = {name: int(np.sum(np.isnan(column))) for name, column in columns.items()}
+    return [
+        f'column "{name}" has {count:,} cell{"" if count == 1 else "s"} without a number, which {_IS[count == 1]} NaN'
+        for name, count in counts.items()
+        if count
+    ]
 
 
-def _objects(cells: list[Any]) -> np.ndarray:
-    """Of one dimension, even where the cells are lists."""
-    column = np.empty(len(cells), dtype=object)
-    column[:] = cells
-    return column
+_IS = {True: "is", False: "are"}
 
 
-# --- From cells to numbers --------------------------------------------------------------------------------------------
-
-
-def _numbers(cells: np.ndarray, has_text: bool) -> np.ndarray:
-    """The cells as float64, NaN where a cell is no number."""
-    if cells.dtype.kind in "iuf":
-        return cells.astype(np.float64)  # a copy: the caller may write to what was given
-    if has_text and all(type(cell) is str for cell in cells):
-        try:
-            return np.fromiter(map(float, cells), np.float64, len(cells))
-        except ValueError:  # some cell is no number: go through them one by one
-            pass
-    read = (_number(cell, has_text) for cell in cells)
-    return np.fromiter((np.nan if x is None else x for x in read), np.float64, len(cells))
-
-
-def _number(cell: Any, has_text: bool) -> float | None:
-    # timedelta64 calls itself a real number; bfloat16 does not.
-    is_number = isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, bool | np.timedelta64)
-    try:
-        if has_text and isinstance(cell, str):
-            return number(cell)
-        return float(cell) if is_number or getattr(cell, "dtype", None) == "bfloat16" else None
-    except ValueError:
-        return None
-    except OverflowError:  # a whole number of Python that float64 does not hold
-        return np.inf
+def _ends(column: np.ndarray) -> list[str]:
+    known = column[np.isfinite(column)]
+    return [human(float(end), 4) for end in (known.min(), known.max())] if len(known) else ["–", "–"]
 
 
 def _labels(cells: np.ndarray, has_text: bool) -> np.ndarray:
     if has_text and not all(isinstance(cell, float | int) for cell in cells):
-        return np.array([cell if isinstance(cell, str) else str(cell) for cell in cells])
+        return np.array([cell if isinstance(cell, str) else "" if cell is None else str(cell) for cell in cells])
     return np.array(cells.tolist()) if has_text else np.array(cells)
 
 
-def _fault(cell: Any, rule: Rule, given: _Cells) -> str:
+def _fault(cell: Any, rule: Rule, given: Cells) -> str:
     shown = str(cell).strip()
     if cell is None or not shown:
         return f"must be {rule.words}, but is empty"
     shown = shown if len(shown) <= 40 else shown[:39] + "…"
-    if _number(cell, given.has_text) is None:
+    if number_in(cell, given.has_text) is None:
         note = comma_note(cell) if given.has_commas and isinstance(cell, str) else ""
         return f"must be a number, got {repr(shown) if isinstance(cell, str) else shown}{note}"
     return f"must be {rule.words}, got {shown}"

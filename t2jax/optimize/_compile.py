@@ -3,7 +3,6 @@
 import functools
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +13,7 @@ from t2jax._xla.pieces import in_cache
 from t2jax.optimize._implicit import find
 from t2jax.optimize._problem import Problem
 from t2jax.optimize._report import report
-from t2jax.quantities import Custom, is_array, is_traced
+from t2jax.quantities import Custom, is_array, is_known_zero, is_traced, known_zero
 
 __all__ = ["run", "traced"]
 
@@ -29,7 +28,7 @@ def run(problem: Problem, log_start: Vector) -> dict[str, Any]:
     problem, users = _with_programs(problem, _widest(arrays))
     leaves, treedef = jax.tree.flatten((problem, log_start))
     if not hurried:  # what runs often need not carry terms that are not there
-        leaves = [_ZERO if _is_zero(leaf) else leaf for leaf in leaves]
+        leaves = [_ZERO if is_array(leaf) and is_known_zero(leaf) else leaf for leaf in leaves]
     static = tuple(_ARRAY if is_array(leaf) else leaf for leaf in leaves), treedef
     compiled = _compiled_for_users(static, hurried) if users else _compiled[hurried]
     return compiled(static, _arrays(leaves))
@@ -49,7 +48,7 @@ def _solve_and_report(hurried: bool, static: Any, arrays: Any) -> dict[str, Any]
     leaves, treedef = static
     dtype = _widest(arrays)
     arrays = [a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a for a in arrays]
-    known = [np.zeros((), dtype)[()] if leaf is _ZERO else leaf for leaf in leaves]
+    known = [known_zero(dtype) if leaf is _ZERO else leaf for leaf in leaves]
     derivatives_of = second_order_by_differences if hurried else second_order
 
     def solved(arrays: list[Any]) -> dict[str, Any]:
@@ -84,7 +83,7 @@ kernels have smaller pieces of their own."""
 
 
 _ARRAY, _ZERO = object(), object()
-"""Stand for a leaf: an array, and a number known to be 0, which is a NumPy scalar where the problem is solved."""
+"""Stand for a leaf: an array, and a number known to be 0, which it still is where the problem is solved."""
 
 
 def _arrays(tree: Any) -> list[Any]:
@@ -94,11 +93,6 @@ def _arrays(tree: Any) -> list[Any]:
 def _widest(arrays: list[Any]) -> Any:
     """float64 if any of them is: float64 budgets over float32 coefficients are float64."""
     return jnp.dtype("float64" if any(a.dtype == jnp.float64 for a in arrays) else "float32")
-
-
-def _is_zero(leaf: Any) -> bool:
-    known = is_array(leaf) and not isinstance(leaf, jax.core.Tracer)
-    return known and not leaf.ndim and eqx.is_inexact_array_like(leaf) and not np.asarray(leaf)
 
 
 def _within_a_program() -> bool:

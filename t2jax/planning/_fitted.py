@@ -21,15 +21,15 @@ def check_fit(content: Any, file: str, names: Sequence[str]) -> None:
     for key in content:
         if key not in _KEYS:
             raise UsageError(f'{file}: "fit" has no "{printable(key, 60)}"{meant(key, _KEYS)}')
-    missing = [f'"{key}"' for key in _KEYS if key not in content]
+    missing = [f'"{key}"' for key in _KEYS if key not in content and key not in _LATER]
     if missing:
         raise UsageError(f'{file}: "fit" lacks {", ".join(missing)}')
     for key, (words, holds) in _KEYS.items():
-        if not holds(content[key]):
+        if key in content and not holds(content[key]):
             raise refuse(f'.{key}" must be {words}', content[key])
     free, columns = content["free"], content["ensemble"]
-    for key in ("free", "at_boundary"):
-        for name in content[key]:
+    for key in ("free", "at_boundary", "boundaries"):
+        for name in content.get(key, ()):
             if name not in names:
                 near = meant(name, names)
                 raise UsageError(f'{file}: "fit.{key}" names {quoted(name)}, which is no coefficient{near}')
@@ -86,12 +86,24 @@ def _is_estimator(value: Any) -> bool:
     return value["kind"] in _ESTIMATORS and set(value) == wanted and _is_finite(value.get("delta", 1.0))
 
 
+def _is_boundaries(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(one, dict)
+        and set(one) == {"kind", "sentence", "measured"}
+        and _is_texts([one["kind"], one["sentence"]])
+        and (one["measured"] is None or _is_finite(one["measured"]))
+        for one in value.values()
+    )
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 _ESTIMATORS = ("BetaBinomial", "Huber", "LeastAbsoluteDeviations", "LeastSquares")
 _KINDS = ("positive", "real", "share")
+_LATER = ("boundaries",)
+"""Keys that files of earlier versions lack."""
 _KEYS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "estimator": (f'an object with "kind", one of {", ".join(_ESTIMATORS)}, and "delta" of Huber', _is_estimator),
     "source": ("text", lambda value: isinstance(value, str)),
@@ -102,6 +114,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "share_at_best": ("a finite number", _is_finite),
     "converged": ("true or false", lambda value: isinstance(value, bool)),
     "at_boundary": ("a list of names", _is_texts),
+    "boundaries": ('an object of objects with "kind", "sentence" and "measured"', _is_boundaries),
     "notes": ("a list of texts", _is_texts),
     "free": ("a list of names, at least one", lambda value: _is_texts(value) and len(value) > 0),
     "kinds": (

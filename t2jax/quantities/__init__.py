@@ -43,8 +43,10 @@ if TYPE_CHECKING:
         Curvature as Curvature,
         Scale as Scale,
         is_array as is_array,
+        is_known_zero as is_known_zero,
         is_number as is_number,
         is_traced as is_traced,
+        known_zero as known_zero,
     )
     from t2jax.quantities._variables import Variable as Variable, params as params, samples as samples, tokens as tokens
 
@@ -98,8 +100,10 @@ __getattr__, __dir__, __all__ = attach(
             "Curvature",
             "Scale",
             "is_array",
+            "is_known_zero",
             "is_number",
             "is_traced",
+            "known_zero",
         ),
         "_variables": (
             "Variable",

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from t2jax._xla.logs import log, log_sum
+from t2jax._numerics.logs import log, log_sum
+from t2jax.quantities._scales import is_known_zero
 
 __all__ = ["PowerTerm", "coordinate", "log_of_sum", "log_shares", "merged", "multiplied"]
 
@@ -61,11 +61,11 @@ def log_shares(terms: Sequence[PowerTerm], logs: Any) -> tuple[Float[Array, "...
 def merged(terms: Sequence[PowerTerm]) -> list[PowerTerm]:
     """The same sum with terms of equal, fixed exponents added up: two workloads of one model are one.
 
-    Terms whose coefficient is known to be 0, as that of prompts of no tokens, are left out.
+    Terms whose coefficient is known to be 0 (`is_known_zero`), as that of prompts of no tokens, are left out.
     """
     found: dict[Any, PowerTerm] = {}
     for term in terms:
-        if isinstance(term.coefficient, np.generic) and term.coefficient == 0:
+        if is_known_zero(term.coefficient):
             continue
         fixed = all(isinstance(a, int | float) for a in term.exponents.values())
         key = tuple(sorted(term.exponents.items())) if fixed else id(term)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from t2jax._io import validate
 from t2jax._io.text import human
-from t2jax._xla.logs import log_sum
+from t2jax._numerics.logs import log_sum
 from t2jax.quantities._declared import in_order
 from t2jax.quantities._dependence import fields_read
 from t2jax.quantities._powers import PowerTerm, multiplied

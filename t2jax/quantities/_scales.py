@@ -3,14 +3,15 @@
 import enum
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from t2jax._xla.logs import log
+from t2jax._numerics.logs import log
 
-__all__ = ["Curvature", "Scale", "is_array", "is_number", "is_traced"]
+__all__ = ["Curvature", "Scale", "is_array", "is_known_zero", "is_number", "is_traced", "known_zero"]
 
 
 class Curvature(enum.IntEnum):
@@ -56,3 +57,17 @@ def is_array(value: Any) -> bool:
 def is_traced(value: Any) -> bool:
     """Is it known only once a compiled program runs?"""
     return isinstance(value, jax.core.Tracer)
+
+
+def known_zero(dtype: Any) -> Any:
+    """A 0 that a program which is being compiled knows, unlike what is an argument of it.
+
+    Sums of powers leave out terms with such a coefficient (`merged`), as that of prompts of no tokens.
+    """
+    return np.zeros((), dtype)[()]
+
+
+def is_known_zero(value: Any) -> bool:
+    """Is it one real number that is 0, and known to be so before any program runs? As `known_zero` is."""
+    is_one = not is_traced(value) and eqx.is_inexact_array_like(value) and not np.ndim(value)
+    return is_one and not np.asarray(value)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from t2jax._io import validate
-from t2jax._xla.logs import log_sum
+from t2jax._numerics.logs import log_sum
 from t2jax.costs import InferenceFLOPs
 from t2jax.quantities import Allocation, Curvature, PowerTerm, Provenance, Quantity, Scale, in_order, log_of_sum
 from t2jax.tasks._t2 import T2Loss

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from t2jax._io import validate
+from t2jax._numerics.derivatives import chain_rule
+from t2jax._numerics.logs import log_sum
 from t2jax._numerics.special import log_failure, log_odds_of_pass
-from t2jax._xla.fusion import chained, once
-from t2jax._xla.logs import log_sum
 from t2jax.quantities import (
     Allocation,
     Curvature,
@@ -113,7 +113,7 @@ class T2Accuracy(Task):
         return Equation("pass@k(N, D, k)", "1 − B(a, b + k)/B(a, b)", "", (*of_loss, *inner.where))
 
     def score(self, log: Any) -> Float[Array, "..."]:
-        return _log_odds(self.law.log_value(log), log.samples, self.theta)
+        return chain_rule(_log_odds, self.law.log_value(log), log.samples, self.theta)
 
     @property
     def scale(self) -> Scale:
@@ -142,10 +142,9 @@ def _log_beta(log_loss: Array, theta: Array) -> tuple[Array, Array]:
     return log_a, log_b
 
 
-@chained
 def _log_odds(log_loss: Array, log_samples: Array, theta: Array) -> Array:
     """Of pass@k, from log L, log k and θ0 … θ4; elementwise, where θ has one more axis, its last."""
-    log_a, log_b = once(_log_beta(log_loss, theta))
+    log_a, log_b = _log_beta(log_loss, theta)
     # Far from any real task a or b underflows. There pass@k is proportional to a, and failure to b: what e^log cannot
     # hold comes after.
     least = 0.25 * jnp.log(jnp.finfo(log_a.dtype).tiny)

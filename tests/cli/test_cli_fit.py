@@ -78,7 +78,7 @@ def test_the_law_is_found_again(folder, content):
     assert said["bootstrap"] == {"members": 40, "failed": 0}
     assert said["written"] == f"{folder}/law.json"
     for name, one in said["coefficients"].items():
-        assert one["state"] == "fitted"
+        assert (one["state"], one["reason"]) == ("fitted", None)
         assert abs(one["value"] - TRUE[name]) < 4 * one["standard_error"] < 0.3 * TRUE[name]
         assert one["interval"][0] < one["value"] < one["interval"][1]
         assert one["bootstrap_interval"][0] < one["value"] < one["bootstrap_interval"][1]
@@ -359,6 +359,18 @@ LAWS = "E, A, B, alpha, beta"
             '"fit.free" must name each coefficient once, got ["E", "A", "B", "E", "beta"]',
         ),
         ({"at_boundary": ["X"]}, "\"fit.at_boundary\" names 'X', which is no coefficient"),
+        (
+            {"boundaries": {"X": {"kind": "zero", "sentence": "X is 0", "measured": 1.0}}},
+            "\"fit.boundaries\" names 'X', which is no coefficient",
+        ),
+        (
+            {"boundaries": {"E": "zero"}},
+            '"fit.boundaries" must be an object of objects with "kind", "sentence" and "measured", got {"E": "zero"}',
+        ),
+        (
+            {"boundaries": {"E": {"kind": "odd", "sentence": "E is 0", "measured": None}}},
+            "\"fit\" is not as t2jax fit writes it: 'odd' is not a valid BoundaryKind",
+        ),
         ({"kinds": ["positive"]}, '"fit.kinds" must be one for each of the 5 coefficients, got ["positive"]'),
         (
             {"kinds": ["odd"] * 5},

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax._xla.logs import log_sum
+from t2jax._numerics.logs import log_sum
 from t2jax.quantities import Curvature, Scale
 
 LAW = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658)

@@ -22,9 +22,14 @@ print(solution.allocation.params)
 ok: bool = bool(solution.ok)
 
 runs = {"params": np.ones(9), "tokens": np.ones(9), "loss": np.ones(9)}
+table = t2.read_table("runs.csv", ["params", "tokens", "loss"])
+column: np.ndarray = table["loss"]
+assumed: tuple[str, ...] = table.notes
+print(t2.read_table(runs), t2.fit(t2.Chinchilla, table))
 fitted = t2.fit(t2.Chinchilla, runs)
 assert_type(fitted, t2.Fit)
 errors: dict[str, float] = fitted.standard_errors
+reasons: dict[str, str] = {name: one.sentence for name, one in fitted.boundaries.items()}
 held_out, approach_2 = t2.holdout(fitted, by="params"), t2.isoflop(runs)
 print(held_out, approach_2, t2.sweep, t2.grid)
 cost: t2.Constraint = t2.params <= 7e9

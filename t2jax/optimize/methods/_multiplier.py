@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector, largest, smallest
-from t2jax._xla.logs import log
+from t2jax._numerics.logs import log
 from t2jax.optimize._problem import FAR
 
 __all__ = ["STEPS", "Numbers", "Shape", "log_spent", "multiplier", "variables"]

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 
 from t2jax._numerics.dense import Scalar, Vector, largest
+from t2jax._numerics.logs import log
 from t2jax._xla.fusion import once
-from t2jax._xla.logs import log
 from t2jax.optimize._optimum import Optimum
 from t2jax.optimize._problem import FAR, Bound, Problem
 from t2jax.optimize.methods._multiplier import Numbers, Shape, log_spent, multiplier, variables

@@ -1,39 +1,12 @@
-"""Logarithms whose derivatives hold wherever the logarithms do."""
-
-from typing import Any
+"""The logarithm of float64 on a CPU, without a call for each number."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from t2jax._xla.fusion import once
 
-__all__ = ["log", "log_sum"]
-
-
-@jax.custom_jvp
-def log(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log x of any shape, x > 0. JAX's own has x² in its second derivative, which in float32 ends at 1e19 FLOPs."""
-    return _by_bits(x) if x.dtype == jnp.float64 else jnp.log(x)
-
-
-@log.defjvp
-def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (x,), (dx,) = primals, tangents
-    return log(x), dx * _reciprocal(x)
-
-
-@jax.custom_jvp
-def _reciprocal(x: Array) -> Array:
-    return 1.0 / x
-
-
-@_reciprocal.defjvp
-def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (x,), (dx,) = primals, tangents
-    inverse = _reciprocal(x)
-    return inverse, -(dx * inverse) * inverse  # in this order: dx is about as large as x
-
+__all__ = ["log_by_bits"]
 
 # log m = 2 atanh(s), s = f / (2 + f), f = m − 1, and 2 atanh(s) − 2s = s·P(s²): the minimax P of FreeBSD's e_log.c.
 _EVEN = (3.999999999940941908e-01, 2.222219843214978396e-01, 1.531383769920937332e-01)  # of s⁴, s⁸, s¹²
@@ -43,7 +16,8 @@ _SQRT_HALF = 0x3FE6A09E667F3BCD  # the bits of √½
 
 
 @jax.jit
-def _by_bits(x: Array) -> Array:
+def log_by_bits(x: Array) -> Array:
+    """log x of float64, on a CPU from the bits of x; elsewhere, or where x is no normal number, as JAX has it."""
     return once(jax.lax.platform_dependent(x, cpu=_on_cpu, default=jnp.log))
 
 
@@ -66,14 +40,3 @@ def _on_cpu(x: Array) -> Array:
     of_x = e * _LOG_2[0] - ((half - (s * (half + (even + odd)) + e * _LOG_2[1])) - f)
     of_x = jnp.where(x < jnp.inf, of_x, x)  # ∞ and NaN
     return jnp.where(x >= float(jnp.finfo(x.dtype).tiny), of_x, jnp.where(x >= 0, -jnp.inf, jnp.nan))
-
-
-def log_sum(*terms: tuple[Any, Float[Array, "..."] | float]) -> Float[Array, "..."]:
-    """log Σ cᵢ·exp(zᵢ) of terms (cᵢ ≥ 0, zᵢ), with derivatives that are right also where some cᵢ are 0."""
-    # The shift only has to keep exp in range, so it carries no derivative and need not know the coefficients.
-    shift = terms[0][1]
-    for _, z in terms[1:]:
-        shift = jnp.maximum(shift, z)
-    shift = jax.lax.stop_gradient(shift)
-    total = sum(c * jnp.exp(z - shift) for c, z in terms)
-    return shift + log(total)

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from t2jax._xla.logs import log
+from t2jax._numerics.logs import log
 
 TINY, LARGEST = float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).max)
 
