@@ -12,7 +12,7 @@ import numpy as np
 from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.version import version
 from t2jax.optimize import NoSolutionError, Solution
-from t2jax.planning._baselines import balanced_tokens, measure, sampled_with_the_rest
+from t2jax.planning._baselines import Sampling, balanced_tokens, measure, sampled_with_the_rest
 from t2jax.planning._coefficients import not_identified
 from t2jax.planning._costing import Point
 from t2jax.planning._fields import DEFAULT_TASK, FOR_MONEY, OTHER_CAPS, TABLE, field
@@ -237,16 +237,17 @@ def _chinchilla(problem: Problem) -> Point | str:
         return fault
     if problem.law is None:
         return "the task has no loss law to train by"
-    sampled = sampled_with_the_rest(
+    sampling = Sampling(
         problem.task,
         problem.law,
         problem.reach,
         problem.costing,
-        sampled=problem.aim.for_task,
+        depends=problem.aim.for_task,
         whole=problem.scenario["integer_samples"],
         better=1.0 if problem.aim.higher_is_better else -1.0,
         target=problem.scenario["target"],
     )
+    sampled = sampled_with_the_rest(sampling)
     beyond = None if isinstance(sampled, str) else problem.beyond(sampled)
     return sampled if beyond is None else f"such a model is beyond the limit on {field(beyond).limit}"
 
