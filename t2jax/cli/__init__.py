@@ -79,7 +79,7 @@ def _run(words: list[str]) -> int:
     if plugins := plugins_in(words):
         with _float64():
             load_plugins(plugins)
-    from t2jax.cli import _cost_options as cost_options, _fit_options as fit_options, _options as options
+    from t2jax.cli import _fit_options as fit_options, _options as options
 
     try:
         with terminal.output():
@@ -90,7 +90,7 @@ def _run(words: list[str]) -> int:
         case options.List():
             return _run_list(command)
         case options.Cost():
-            return _run_cost(cost_options.checked_cost(command))
+            return _run_cost(command)
         case options.Fit():
             return _run_fit(fit_options.checked_fit(command))
         case options.Sweep():
@@ -147,30 +147,28 @@ def _run_sweep(command: Any, words: Sequence[str]) -> int:
     return NO_SOLUTION
 
 
-def _run_frontier(command: Any) -> int:
-    from t2jax.cli._sweep_options import checked_frontier
+def _run_frontier(options: Any) -> int:
+    from t2jax.cli._frontier_options import checked_frontier
 
-    span = checked_frontier(command)
+    varied, scenario = checked_frontier(options)
     with _float64():
-        from t2jax.cli._frontier import answer, frontier_text
-        from t2jax.cli._interrupts import in_order
+        from t2jax.cli._frontier import answer
 
-        with in_order():
-            said = answer(command, span)
-            if command.plot is not None and any(row["status"] == "solved" for row in said["rows"]):
-                from t2jax.cli._frontier_picture import draw_frontier
+        found = answer(options, varied, scenario)
+    from t2jax.planning._frontier_report import frontier_text
 
-                draw_frontier(said, command.plot)
-    _say("frontier", said, as_json=command.json, text=frontier_text)
-    return ANSWERED if any(row["status"] == "solved" for row in said["rows"]) else NO_SOLUTION
+    said = {**found.to_dict(), "out": options.out, "plot": options.plot}
+    _say("frontier", said, as_json=options.json, text=frontier_text)
+    return ANSWERED if found.ok else NO_SOLUTION
 
 
-def _run_cost(command: Any) -> int:
+def _run_cost(options: Any) -> int:
+    from t2jax.cli._cost import answer, checked
+
+    fields = checked(options)
     with _float64():
-        from t2jax.cli._cost import answer, cost_text
-
-        said, bill = answer(command)
-    _say("cost", said, as_json=command.json, text=lambda said: cost_text(said, bill))
+        found = answer(fields)
+    _say("cost", found.to_dict(), as_json=options.json, text=lambda _: str(found))
     return ANSWERED
 
 

@@ -1,6 +1,5 @@
 """What an option may hold: numbers as people write them, names, flags. Loads tyro, but neither JAX nor NumPy."""
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ import tyro
 from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError
 from t2jax.planning._field import POSITIVE, Kind
-from t2jax.planning._scenario import checked_number
+from t2jax.planning._scenario import checked_number, checked_whole
 
 __all__ = ["Flag", "Number", "as_typed", "check_number", "option", "read_number", "text", "whole"]
 
@@ -85,8 +84,4 @@ def whole(option: str, value: float, *, least: int, most: int | None = None) -> 
     """The whole number that was typed. Raises `UsageError` for what is none, below `least` or above `most`."""
     if isinstance(value, _NoNumber):
         raise UsageError(f"{option} must be a whole number, got {value.word!r}")
-    if not math.isfinite(value) or value < least or value != math.floor(value):
-        raise UsageError(f"{option} must be a whole number of at least {least}, got {value:g}")
-    if most is not None and value > most:
-        raise UsageError(f"{option} must be at most {most:,}, got {value:g}")
-    return int(value)
+    return checked_whole(option, value, least=least, most=most)

@@ -1,28 +1,13 @@
-"""The options of `t2jax cost`, and what is wrong with them. Loads tyro, but neither JAX nor NumPy."""
+"""The options of `t2jax cost`. Loads tyro, but neither JAX nor NumPy."""
 
 from collections.abc import Sequence
 
-from t2jax._io.usage import UsageError
 from t2jax.cli._arguments import Flag
-from t2jax.cli._scenario_options import HasFields, check_values
-from t2jax.planning._field import NONNEGATIVE, Field, Kind
-from t2jax.planning._fields import TABLE
-from t2jax.planning._reasons import cache_fault
-from t2jax.planning._spelling import as_option
+from t2jax.cli._scenario_options import HasFields
+from t2jax.planning._bill_fields import bill_fields
+from t2jax.planning._field import Field
 
-__all__ = ["Cost", "checked_cost"]
-
-MODEL = (
-    Field("params", "model", "N, parameters."),
-    Field("tokens", "model", "D, tokens it is trained on."),
-    Field("samples", "model", "k, samples drawn per query (1).", default=1.0),
-    Field("queries_per_month", "demand", "Q, queries answered in a month."),
-    Field("prompt_tokens", "demand", "P, prompt tokens of a query (0).", domain=NONNEGATIVE, default=0.0),
-    Field("output_tokens", "demand", "T, tokens of one sampled answer."),
-    Field("months", "demand", "How long it serves (12).", default=12.0),
-    Field("task", "objective", "What it is to solve, as t2jax list shows: for what one solved task costs.", Kind.LAW),
-)
-"""What is billed. A bill is of a model that there is, so these are not the fields of a scenario."""
+__all__ = ["Cost"]
 
 
 class Cost(HasFields):
@@ -48,19 +33,4 @@ class Cost(HasFields):
 
     @staticmethod
     def rows() -> Sequence[Field]:
-        return [*(one for one in TABLE if one.group == "devices"), *MODEL]
-
-
-_NEEDED = ("params", "tokens", "hardware", "usd_per_hour", "queries_per_month", "output_tokens")
-
-
-def checked_cost(cost: Cost) -> Cost:
-    """The same, if every number is one and nothing is missing. Raises `UsageError`."""
-    missing = [as_option(name) for name in _NEEDED if getattr(cost, name) is None]
-    if missing:
-        raise UsageError(f"cost needs {', '.join(missing)}; t2jax cost --help has an example")
-    check_values(cost)
-    shape = {name for name in ("kv_heads", "head_dim", "layers") if getattr(cost, name) is not None}
-    if fault := cache_fault(shape, as_option):
-        raise UsageError(fault)
-    return cost
+        return bill_fields()

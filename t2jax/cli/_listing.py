@@ -9,6 +9,9 @@ from t2jax.literature import KINDS, Published, Role, list_published
 __all__ = ["as_text", "hardware_as_text", "hardware_rows", "rows"]
 
 
+_HEADING = ("name", "kind", "params N", "tokens D", "samples k")
+
+
 def as_text() -> str:
     """Tasks, laws, and what plan cannot use, each with the range it was fitted on."""
     known = list_published()
@@ -17,19 +20,15 @@ def as_text() -> str:
         ("Loss laws: t2jax plan --law NAME", _with_role(known, Role.LAW)),
         ("From loss to benchmark error: in Python only", _with_role(known, Role.ERROR)),
     ]
-    heading = ("name", "kind", "params N", "tokens D", "samples k")
-    cells = {row.name: _cells(row) for row in known}
-    widths = [max(len(line[i]) for line in (heading, *cells.values())) for i in range(len(heading))]
-
-    def line(words: tuple[str, ...]) -> str:
-        return "  " + "  ".join(word.ljust(width) for word, width in zip(words, widths, strict=True)).rstrip()
-
+    cells = [_HEADING, *map(_cells, known)]
+    heading, *each = aligned(cells, left=range(len(_HEADING))).splitlines()  # all blocks have the same columns
+    line = dict(zip((row.name for row in known), each, strict=True))
     lines = []
     for title, members in blocks:
-        lines += [title, line(heading)]
+        lines += [title, heading]
         for row in members:
             counts = "; N without embeddings" if row.convention == "non-embedding" else ""
-            lines += [line(cells[row.name]), f"      {row.citation}{counts}"]
+            lines += [line[row.name], f"      {row.citation}{counts}"]
         lines.append("")
     lines += _registered()
     lines.append("Ranges are those of the runs that were fitted; N counts all parameters unless it says otherwise.")

@@ -18,10 +18,11 @@ from t2jax._io.usage import UsageError, meant
 from t2jax.cli._arguments import Flag
 from t2jax.cli._cost_options import Cost
 from t2jax.cli._fit_options import Fit
+from t2jax.cli._frontier_options import Frontier
 from t2jax.cli._plot_options import PlotFile, check_plot
 from t2jax.cli._plugins import Plugged
 from t2jax.cli._scenario_options import HasFields, typed_in, with_fields
-from t2jax.cli._sweep_options import Frontier, Sweep
+from t2jax.cli._sweep_options import Sweep
 from t2jax.cli._terminal import restyled
 from t2jax.planning._field import Field
 from t2jax.planning._fields import FOR_MONEY, TABLE

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from t2jax.cli._arguments import as_typed, option
 from t2jax.planning._field import Field, documented
 from t2jax.planning._fields import TABLE
-from t2jax.planning._scenario import checked_value, fields_set
+from t2jax.planning._scenario import checked_value
 from t2jax.planning._spelling import as_option
 
-__all__ = ["HasFields", "Scenario", "check_values", "given", "typed_in", "with_fields"]
+__all__ = ["HasFields", "Scenario", "check_values", "typed_in", "with_fields"]
 
 
 class HasFields(abc.ABC):
@@ -64,14 +64,8 @@ def typed_in(command: HasFields) -> dict[str, Any]:
     return {one.name: as_typed(getattr(command, one.name)) for one in command.rows()}
 
 
-def check_values(command: HasFields, but: str | None = None) -> None:
-    """Raises `UsageError` for the first value, but for that of one field, that its field may not hold."""
+def check_values(command: HasFields) -> None:
+    """Raises `UsageError` for the first value that its field may not hold."""
     typed = typed_in(command)
     for one in command.rows():
-        if one.name != but:
-            checked_value(one, typed[one.name], as_option)
-
-
-def given(command: HasFields) -> set[str]:
-    """The names of the fields that say anything."""
-    return fields_set(typed_in(command))
+        checked_value(one, typed[one.name], as_option)

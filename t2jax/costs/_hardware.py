@@ -11,6 +11,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from t2jax._io import validate
+from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import unknown
 
 __all__ = ["Catalogue", "Hardware", "accelerator", "list_accelerators"]
@@ -70,21 +71,20 @@ class Hardware(eqx.Module):
         return self.name
 
 
-class Catalogue(tuple[Hardware, ...]):
+class Catalogue(Displayed, tuple[Hardware, ...]):
     """Accelerators, which print as an aligned table."""
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Grid]:
         cells = [("name", "peak dense TFLOP/s", "GB", "TB/s", "W", "source")]
         for one in self:
             peaks = ", ".join(f"{dtype} {float(flops) / 1e12:.4g}" for dtype, flops in one.peak_flops.items())
             power = "-" if one.power_watts is None else f"{float(one.power_watts):.0f}"
             size, speed = f"{float(one.memory_bytes) / 1e9:.0f}", f"{float(one.bandwidth) / 1e12:.4g}"
             cells.append((one.name, peaks, size, speed, power, one.source))
-        widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-        return "\n".join(line.rstrip() for line in lines)
+        return [Grid(cells, header=True, left=(0, 1, 2, 3, 4, 5), indent="")]
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def list_accelerators() -> Catalogue:

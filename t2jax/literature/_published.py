@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from t2jax._io.display import Displayed, Grid
 from t2jax._io.text import unknown
 from t2jax.literature._kinds import KINDS
 from t2jax.quantities import Provenance, Range
@@ -61,19 +62,18 @@ class Published:
         return self.provenance.note
 
 
-class Registry(tuple[Published, ...]):
+class Registry(Displayed, tuple[Published, ...]):
     """The rows, which print as an aligned table."""
 
-    def __str__(self) -> str:
+    def _parts(self) -> list[str | Grid]:
         cells = [("name", "kind", "params", "tokens", "samples", "N counts", "source")]
         for row in self:
             ranges = [row.provenance.shown(variable) for variable in ("params", "tokens", "samples")]
             cells.append((row.name, row.kind, *ranges, row.convention, row.citation))
-        widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
-        return "\n".join(line.rstrip() for line in lines)
+        return [Grid(cells, header=True, left=(0, 1, 2, 3, 4, 5, 6), indent="")]
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def list_published() -> Registry:

@@ -11,7 +11,7 @@ from t2jax.planning._spelling import Spelling
 from t2jax.quantities import Quantity, Scale
 from t2jax.tasks import Success, T2Loss, Task
 
-__all__ = ["objective"]
+__all__ = ["looked_up", "objective"]
 
 
 def objective(
@@ -29,7 +29,7 @@ def objective(
     read: the bytes of a file, by its name. Without G and gamma a law is planned for as it is. Raises `UsageError`.
     """
     if law is None:
-        found = _found(task or DEFAULT_TASK, None, read)
+        found = looked_up(task or DEFAULT_TASK, None, read)
         if found.scale is Scale.LOG_ODDS and not isinstance(
             found, Task
         ):  # a function of the user's: no loss law is one
@@ -37,7 +37,7 @@ def objective(
         if not isinstance(found, Task):
             raise UsageError(f"{_called(task)} is a loss law, not a task: give it with {spelled('law')}")
         return found, found.law
-    found = _found(law, unique_tokens, read)
+    found = looked_up(law, unique_tokens, read)
     if isinstance(found, Task):
         raise UsageError(f"{_called(law)} is a task, not a loss law: give it with {spelled('task')}")
     if G is None:
@@ -45,7 +45,8 @@ def objective(
     return T2Loss(found, G, gamma), found
 
 
-def _found(given: Any, unique_tokens: float | None, read: ReadFile) -> Any:
+def looked_up(given: Any, unique_tokens: float | None = None, read: ReadFile = read_law_file) -> Any:
+    """The law or task that is named, in a file, or an object. Raises `UsageError`."""
     if isinstance(given, str):
         return _decided(given, law_or_task(given, unique_tokens=unique_tokens, read=read))
     if not isinstance(given, Quantity):

@@ -10,9 +10,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from t2jax._io.text import flops, human
 from t2jax.literature import known_models
+from t2jax.planning._allocations import shown_baselines
 from t2jax.planning._figure_table import figure
 from t2jax.planning._problem import Problem
-from t2jax.planning._report import limit_title, shown_baselines
+from t2jax.planning._report import limit_title
 from t2jax.plot import plane
 from t2jax.plot._labels import Labels
 from t2jax.plot._saving import saved

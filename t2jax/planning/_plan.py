@@ -1,6 +1,5 @@
 """A plan: the optimum of a scenario, the two baselines of the same budget, and what more of anything would buy."""
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +12,18 @@ import numpy as np
 from t2jax._io.convert import Converted, ResultColumn
 from t2jax._io.version import version
 from t2jax.optimize import NoSolutionError, Solution
-from t2jax.planning._baselines import balanced_tokens, measure, sampled_with_the_rest
+from t2jax.planning._baselines import Sampling, balanced_tokens, measure, sampled_with_the_rest
 from t2jax.planning._coefficients import not_identified
 from t2jax.planning._costing import Point
 from t2jax.planning._fields import DEFAULT_TASK, FOR_MONEY, OTHER_CAPS, TABLE, field
 from t2jax.planning._figure_table import FIGURES
 from t2jax.planning._figures import Figures, figures_at
+from t2jax.planning._inputs import as_given
 from t2jax.planning._law_files import same_named_file
 from t2jax.planning._problem import Problem, where
 from t2jax.planning._reasons import missed_target, too_small
 from t2jax.planning._scenario import checked_scenario
+from t2jax.planning._signature import takes
 from t2jax.planning._spelling import as_argument
 from t2jax.planning._uncertainty import Progress, Uncertainty, caveats, uncertainty
 from t2jax.quantities import Allocation, Constraint
@@ -150,6 +151,7 @@ class Plan(Converted):
         return f"<pre>{escape(str(self))}</pre>"
 
 
+@takes(TABLE, Plan)
 def plan(**scenario: Any) -> Plan:
     """What to train and how to use it: the optimal plan of a scenario.
 
@@ -162,6 +164,9 @@ def plan(**scenario: Any) -> Plan:
     It is what `t2jax plan` computes, in float64 whatever JAX is set to, and takes the options of that name; numbers
     may be text such as "7B". task, law and hardware are names, files or objects.
 
+    Arguments, all of them optional:
+        {arguments}
+
     Raises `UsageError` for arguments that make no problem, and `NoSolutionError` where it has no solution.
     """
     with jax.enable_x64(True):
@@ -169,19 +174,6 @@ def plan(**scenario: Any) -> Plan:
     if found.reason is not None:
         raise NoSolutionError(f"{found.status}: {found.reason}", found.solution)
     return found
-
-
-def _documented(text: str) -> str:
-    """The docstring of `plan`, with its arguments from the table of fields."""
-    fields = "\n".join(f"    {one.name}: {one.help_for(as_argument)}" for one in TABLE)
-    before, raises = inspect.cleandoc(text).split("\nRaises", 1)
-    return f"{before}\nArguments, all of them optional:\n{fields}\n\nRaises{raises}"
-
-
-_KEYWORDS = [inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default) for one in TABLE]
-if plan.__doc__:  # not with python -OO
-    plan.__doc__ = _documented(plan.__doc__)
-vars(plan)["__signature__"] = inspect.Signature(_KEYWORDS, return_annotation=Plan)  # for help and completion
 
 
 def planned(problem: Problem, *, progress: Progress = None) -> Plan:
@@ -230,17 +222,9 @@ def _asked(problem: Problem) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
         names["task"] = DEFAULT_TASK
     paid = problem.scenario["hardware"] is not None
     inputs = {
-        name: _as_json(value) for name, value in {**problem.scenario, **names}.items() if paid or name not in FOR_MONEY
+        name: as_given(value) for name, value in {**problem.scenario, **names}.items() if paid or name not in FOR_MONEY
     }
     return inputs, problem.objective, problem.costing.source()
-
-
-def _as_json(value: Any) -> Any:
-    """An object in place of a name, by its own name."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    source = getattr(value, "provenance", None)
-    return getattr(value, "name", None) or (source.name if source is not None else type(value).__name__)
 
 
 def _not_identified(problem: Problem) -> tuple[str, str] | None:
@@ -253,16 +237,17 @@ def _chinchilla(problem: Problem) -> Point | str:
         return fault
     if problem.law is None:
         return "the task has no loss law to train by"
-    sampled = sampled_with_the_rest(
+    sampling = Sampling(
         problem.task,
         problem.law,
         problem.reach,
         problem.costing,
-        sampled=problem.aim.for_task,
+        depends=problem.aim.for_task,
         whole=problem.scenario["integer_samples"],
         better=1.0 if problem.aim.higher_is_better else -1.0,
         target=problem.scenario["target"],
     )
+    sampled = sampled_with_the_rest(sampling)
     beyond = None if isinstance(sampled, str) else problem.beyond(sampled)
     return sampled if beyond is None else f"such a model is beyond the limit on {field(beyond).limit}"
 

@@ -2,34 +2,29 @@
 
 import math
 import textwrap
-from functools import partial
 from typing import Any
 
-from t2jax._io.text import aligned, fixed, flops, gigabytes, human, milliseconds, percent, times
+from t2jax._io.text import aligned, fixed, flops, gigabytes, human, milliseconds, percent
+from t2jax.planning._allocations import TOTAL, allocations_table, of_task, serves, unit
 from t2jax.planning._field import Kind
 from t2jax.planning._fields import TABLE, field
 from t2jax.planning._figure_table import figure
 from t2jax.planning._spelling import Spelling, as_option
 
-__all__ = ["assumed", "limit_title", "plan_text", "shown_baselines"]
+__all__ = ["assumed", "limit_title", "plan_text"]
 
 _WIDTH = 100
-_TOTAL = {"flops": "total_flops", "usd": "usd"}
 _IN_WORDS = {"flops": "FLOPs", "usd": "dollars"}
 
 
 def plan_text(said: dict[str, Any], spelled: Spelling = as_option) -> str:
     """The problem, the allocations side by side, what more would buy, and what to be careful about."""
-    blocks = [_problem(said), _table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
+    blocks = [_problem(said), allocations_table(said), _summary(said), _uncertainty(said), _prices(said), _notes(said)]
     if "hardware" in said:
         blocks.append("\n".join(assumed(said, spelled)))
     if said["plot"] is not None:
         blocks.append(f"The picture is in {said['plot']}")
     return "\n\n".join(block for block in blocks if block)
-
-
-def _unit(said: dict[str, Any]) -> str:
-    return "usd" if "hardware" in said else "flops"
 
 
 def limit_title(name: str) -> str:
@@ -43,7 +38,7 @@ def _problem(said: dict[str, Any]) -> str:
     name = inputs["task"] or inputs["law"]
     if inputs["target"] is not None:
         sign = "≥" if objective["higher_is_better"] else "≤"
-        lines = [f"The fewest {_IN_WORDS[_unit(said)]} for {of} {sign} {inputs['target']:g} ({name})"]
+        lines = [f"The fewest {_IN_WORDS[unit(said)]} for {of} {sign} {inputs['target']:g} ({name})"]
     else:
         lines = [f"The {best} {of} ({name}) for {_budgets(said)}"]
     if "hardware" in said:
@@ -92,7 +87,7 @@ def _demand(said: dict[str, Any]) -> str:
     if inputs["queries"] is None and output == 1 and not prompt:
         return "one token, sampled k times: 2Nk FLOPs"
     queries = "one query" if inputs["queries"] is None else f"{human(inputs['queries'])} queries"
-    sampled = "k samples of " if _of_task(said) else ""
+    sampled = "k samples of " if of_task(said) else ""
     answers = f"{queries} of {sampled}{_count(output)} token{'' if output == 1 else 's'}"
     if not prompt:
         return answers
@@ -100,124 +95,24 @@ def _demand(said: dict[str, Any]) -> str:
     return f"{answers}, after a prompt of {_count(prompt)}{shared}"
 
 
-def _of_task(said: dict[str, Any]) -> bool:
-    return said["objective"]["of"] != "loss_nats"
-
-
-def _columns(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The allocations to show, by their headings."""
-    heading = {"chinchilla": ("Chinchilla-optimal,", "sampled with the rest"), "one_sample": ("one sample", "(k = 1)")}
-    if not _of_task(said):
-        heading["chinchilla"] = ("", "Chinchilla-optimal")
-    return {("", "optimum"): said["optimum"], **{heading[key]: said["baselines"][key] for key in shown_baselines(said)}}
-
-
-def shown_baselines(said: dict[str, Any]) -> tuple[str, ...]:
-    """Those that can differ from the optimum."""
-    if _of_task(said):
-        return "chinchilla", "one_sample"
-    return ("chinchilla",) if _serves(said) else ()
-
-
-def _serves(said: dict[str, Any]) -> bool:
-    return "hardware" in said or said["optimum"]["inference_flops"] is not None
-
-
-def _table(said: dict[str, Any]) -> str:
-    columns = _columns(said)
-    task = _of_task(said)
-    headings = [["", *(heading[i] for heading in columns)] for i in (0, 1)]
-    rows = [row for row in headings if any(row)]
-
-    def add(label: str, shown: Any) -> None:
-        cells = [shown(one) if one["why_none"] is None else "–" for one in columns.values()]
-        if any(cells):
-            rows.append([label, *cells])
-
-    def show(name: str, more: str = "", mark: Any = lambda _: " ") -> None:
-        """A row for a figure of the table. more: behind its title. mark: behind each number."""
-        row = figure(name)
-        add(row.title + more, lambda one: row.written(one[name]) + mark(one))
-
-    def outside(name: str) -> Any:
-        return lambda one: "*" if any(sentence.startswith(name) for sentence in one["outside_fit"]) else " "
-
-    of = said["objective"]["of"]
-    show("params", mark=outside("params"))
-    show("tokens", mark=outside("tokens"))
-    if task:
-        show("samples", mark=outside("samples"))
-    show("tokens_per_param")
-    add(figure("overtraining_ratio").title, lambda one: _times(one["overtraining_ratio"]))
-    if of == "task_loss_nats":
-        add(figure(of).title, lambda one: f"{figure(of).written(one['value'])} ")
-    elif said["optimum"]["loss_nats"] is not None:
-        show("loss_nats")
-    if of not in ("task_loss_nats", "loss_nats", "pass_at_k"):
-        add(said["objective"]["title"], lambda one: f"{one['value']:.4g} ")
-    if task and said["optimum"]["pass_at_k"] is not None:
-        show("pass_at_k", " (exp −loss)" if of == "task_loss_nats" else "")
-    if "hardware" in said:
-        show("training_usd")
-        show("serving_usd")
-        if task:
-            add(figure("usd_per_solved_task").title, lambda one: human(one["usd_per_solved_task"] or math.nan) + " ")
-        show("time_per_output_token")
-        show("replica_memory")
-    else:
-        for name in ("train_flops", "inference_flops"):
-            add(figure(name).title, partial(_share, key=name))
-    if said["inputs"]["target"] is not None:
-        show(_TOTAL[_unit(said)])
-    lines = [aligned(rows)]
-    lines += _unspent(said)
-    lines += [
-        f"  {' '.join(part for part in heading if part)}: {one['why_none']}"
-        for heading, one in columns.items()
-        if one["why_none"] is not None
-    ]
-    legend = ["D*(N): the tokens for which N parameters are compute-optimal in training"]
-    if any(one["outside_fit"] for one in columns.values()):
-        legend.append("*: outside the range that was fitted")
-    return "\n".join([*lines, f"  {'; '.join(legend)}"])
-
-
-def _unspent(said: dict[str, Any]) -> list[str]:
-    """Why a capped baseline does not spend what it might."""
-    key = _TOTAL[_unit(said)]
-    spent, total = said["baselines"]["chinchilla"][key], said["inputs"][key]
-    if total is None or spent is None or spent > 0.99 * total:
-        return []
-    left = percent(1 - spent / total)
-    return [f"  Chinchilla-optimal: within the limits, {left} of the budget stays unspent"]
-
-
-def _share(one: dict[str, Any], key: str) -> str:
-    if one[key] is None:
-        return ""
-    if one["inference_flops"] is None or one["total_flops"] is None:
-        return flops(one[key]) + " "
-    return f"{flops(one[key])} ({100 * one[key] / one['total_flops']:.3g}%)"
-
-
 def _summary(said: dict[str, Any]) -> str:
     """How much better the optimum is than each baseline."""
     optimum = said["optimum"]
     names = {"chinchilla": "the Chinchilla-optimal model sampled with the rest", "one_sample": "one sample per query"}
-    if not _of_task(said):
-        names = {"chinchilla": "the Chinchilla-optimal model"} if _serves(said) else {}
+    if not of_task(said):
+        names = {"chinchilla": "the Chinchilla-optimal model"} if serves(said) else {}
     against = [
         f"{_advantage(said['objective'], optimum, said['baselines'][key])} {name}"
         for key, name in names.items()
         if said["baselines"][key]["why_none"] is None
     ]
-    verb = "takes" if said["objective"]["quantity"] in _TOTAL else "is"
+    verb = "takes" if said["objective"]["quantity"] in TOTAL else "is"
     return textwrap.fill(f"The optimum {verb} {', and '.join(against)}.", _WIDTH) if against else ""
 
 
 def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[str, Any]) -> str:
-    cost = objective["quantity"] in _TOTAL
-    key = _TOTAL.get(objective["quantity"], "value")
+    cost = objective["quantity"] in TOTAL
+    key = TOTAL.get(objective["quantity"], "value")
     much = "money" if objective["quantity"] == "usd" else "compute"
     size = optimum[key]
     if objective["quantity"] == "pass_at_k":  # near certainty failures are what counts
@@ -239,13 +134,13 @@ def _uncertainty(said: dict[str, Any]) -> str:
         return ""
     quantity = said["objective"]["quantity"]
     try:
-        of = figure(_TOTAL.get(quantity, quantity))
+        of = figure(TOTAL.get(quantity, quantity))
         value = of.title, of.written
     except KeyError:  # of a user's own task
         value = said["objective"]["title"], fixed(4)
     shown = {name: (figure(name).title, figure(name).written) for name in ("params", "tokens", "samples")}
     shown["value"] = value
-    if not _of_task(said):
+    if not of_task(said):
         del shown["samples"]
     rows = []
     for key, (label, written) in shown.items():
@@ -283,8 +178,8 @@ def _in_words(said: dict[str, Any], row: dict[str, Any]) -> str:
     price, name = row["price"], row["constraint"]
     if price is None:
         return "–"
-    if said["objective"]["quantity"] in _TOTAL:
-        per_percent = price / said["optimum"][_TOTAL[said["objective"]["quantity"]]]
+    if said["objective"]["quantity"] in TOTAL:
+        per_percent = price / said["optimum"][TOTAL[said["objective"]["quantity"]]]
         cost = _IN_WORDS[said["objective"]["quantity"]]
         if name != "target":
             return f"10% more → {_signed(100 * per_percent * math.log(1.1))}% {cost}"
@@ -310,14 +205,6 @@ def _raw(price: float | None) -> str:
 
 def _count(number: float) -> str:
     return f"{number:,.0f}" if number < 1e6 and number == round(number) else human(number)
-
-
-def _amount(said: dict[str, Any], cost: float) -> str:
-    return human(cost) if "hardware" in said else flops(cost)
-
-
-def _times(ratio: float | None) -> str:
-    return "– " if ratio is None else times(ratio)
 
 
 def _signed(value: float) -> str:

@@ -3,8 +3,9 @@
 Loads no JAX and no NumPy.
 """
 
+import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from t2jax._io.numbers import number
@@ -14,7 +15,16 @@ from t2jax.planning._fields import TABLE, field
 from t2jax.planning._reasons import contradiction, money_fault
 from t2jax.planning._spelling import Spelling
 
-__all__ = ["acceptable", "checked_number", "checked_scenario", "checked_value", "fields_set", "number_fault"]
+__all__ = [
+    "acceptable",
+    "check_names",
+    "checked_number",
+    "checked_scenario",
+    "checked_value",
+    "checked_whole",
+    "fields_set",
+    "number_fault",
+]
 
 
 def checked_scenario(given: Mapping[str, Any], spelled: Spelling, *, example: str = "") -> dict[str, Any]:
@@ -23,15 +33,19 @@ def checked_scenario(given: Mapping[str, Any], spelled: Spelling, *, example: st
     given: None is "not given". Numbers may be text such as "7B". spelled: how the person wrote the names. example: what
     to say after "no budget". Raises `UsageError`, with the first thing that is wrong.
     """
-    known = [one.name for one in TABLE]
-    for name in given:
-        if name not in known:
-            raise UsageError(f"there is no {spelled(printable(name, 60))}{meant(name, known)}")
+    check_names(given, [one.name for one in TABLE], spelled)
     scenario = {one.name: checked_value(one, given.get(one.name), spelled) for one in TABLE}
     named = fields_set(scenario)
     if fault := money_fault(named, spelled) or contradiction(named, spelled, example=example):
         raise UsageError(fault)
     return scenario
+
+
+def check_names(given: Collection[str], known: Collection[str], spelled: Spelling) -> None:
+    """Raises `UsageError` for the first name that there is not, with the nearest that there is."""
+    for name in given:
+        if name not in known:
+            raise UsageError(f"there is no {spelled(printable(name, 60))}{meant(name, known)}")
 
 
 def fields_set(scenario: Mapping[str, Any]) -> set[str]:
@@ -62,6 +76,16 @@ def checked_number(called: str, value: Any, domain: Domain) -> float:
     if fault := _fault(called, read, domain):
         raise UsageError(fault)
     return read
+
+
+def checked_whole(called: str, value: float, *, least: int, most: int | None = None, instead: str = "") -> int:
+    """The whole number that `value` is. instead: what takes more. Raises `UsageError`."""
+    if not math.isfinite(value) or value < least or value != math.floor(value):
+        raise UsageError(f"{called} must be a whole number of at least {least}, got {value:g}")
+    if most is not None and value > most:
+        use, shown = (f": use {instead}", f"{int(value):,}") if instead else ("", f"{value:g}")
+        raise UsageError(f"{called} must be at most {most:,}, got {shown}{use}")
+    return int(value)
 
 
 def _number(one: Field, value: Any, spelled: Callable[[str], str]) -> float:

@@ -13,6 +13,13 @@ price: float | None = plan.prices[0].price
 assert plan.baselines is not None
 loss: float | None = plan.baselines.chinchilla.loss_nats
 print(plan.to_dict()["optimum"])
+assert_type(plan, t2.Plan)
+frontier = t2.frontier(law="besiroglu2024", train_flops=np.geomspace(1e20, 1e24, 5))
+assert_type(frontier, t2.Frontier)
+print(frontier.rows[0]["params"])
+bill = t2.bill(params="8B", tokens="15T", hardware="h100-sxm", usd_per_hour=2.5)
+assert_type(bill, t2.Bill)
+dollars: float = bill.life.training_usd
 
 law = t2.Chinchilla(1.8, 482.0, 2085.0, 0.35, 0.37)
 solution = t2.minimize(law, [t2.TrainingFLOPs() <= 1e23])

@@ -10,14 +10,20 @@ from typing import Any
 
 from t2jax._io.disk import explained, is_aside, place, written_aside
 from t2jax._io.output import arrow
-from t2jax._io.usage import printable
+from t2jax._io.usage import UsageError, printable
 
-__all__ = ["check_as_text", "is_as_text", "is_text", "write_table"]
+__all__ = ["check_as_text", "check_ending", "is_as_text", "is_text", "write_table"]
 
 
 def is_text(path: Path) -> bool:
     """Is a file of this name CSV or TSV?"""
     return path.suffix.lower() in (".csv", ".tsv")
+
+
+def check_ending(path: str, called: str) -> None:
+    """Raises `UsageError` for a name that is not that of a table. called: what takes it."""
+    if Path(path).suffix.lower() not in (".parquet", ".csv", ".tsv"):
+        raise UsageError(f"{called} must end in .parquet, .csv or .tsv, got {path}")
 
 
 def write_table(tables: Iterable[Any], out: Path, *, beside: Path | None = None, full: str = "make room") -> None:
