@@ -96,14 +96,4 @@ def hardware_rows() -> list[dict[str, Any]]:
     """For JSON: an object for each accelerator, in FLOP/s, bytes, bytes per second and watts."""
     from t2jax.costs import list_accelerators
 
-    return [
-        {
-            "name": one.name,
-            "peak_flops": {dtype: float(peak) for dtype, peak in one.peak_flops.items()},
-            "memory_bytes": float(one.memory_bytes),
-            "bandwidth": float(one.bandwidth),
-            "power_watts": None if one.power_watts is None else float(one.power_watts),
-            "source": one.source,
-        }
-        for one in list_accelerators()
-    ]
+    return [one.to_dict() for one in list_accelerators()]

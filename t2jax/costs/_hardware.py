@@ -67,6 +67,17 @@ class Hardware(eqx.Module):
         """FLOP per byte of memory traffic at which computing takes as long as reading: the roofline's ridge."""
         return self.peak(dtype) / self.bandwidth
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON's types only: FLOP/s by dtype, bytes, bytes per second and watts."""
+        return {
+            "name": self.name,
+            "peak_flops": {dtype: float(peak) for dtype, peak in self.peak_flops.items()},
+            "memory_bytes": float(self.memory_bytes),
+            "bandwidth": float(self.bandwidth),
+            "power_watts": None if self.power_watts is None else float(self.power_watts),
+            "source": self.source,
+        }
+
     def __str__(self) -> str:
         return self.name
 

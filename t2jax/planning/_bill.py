@@ -15,7 +15,7 @@ from t2jax._io.version import version
 from t2jax.costs import Lifetime, LifetimeBill
 from t2jax.fitting._coordinates import in_float64
 from t2jax.planning._bill_fields import bill_fields, checked_bill
-from t2jax.planning._inputs import as_given, named
+from t2jax.planning._inputs import as_given, name_of
 from t2jax.planning._money import kv_cache, lifetime
 from t2jax.planning._objective import looked_up
 from t2jax.planning._report import assumed
@@ -153,7 +153,7 @@ def billed(fields: Mapping[str, Any], spelled: Spelling) -> Bill:
     sources = () if task is None else task.provenances()
     device = life.training.hardware
     return Bill(
-        inputs={name: as_given(value) for name, value in fields.items()},
+        inputs={one.name: as_given(one, fields[one.name]) for one in bill_fields()},
         hardware={"name": device.name, "source": device.source},
         kv_cache=kv_cache(fields),
         life=figures,
@@ -166,7 +166,7 @@ def _task(given: Any, spelled: Spelling) -> Any:
     """The task, which says how many are solved."""
     task = in_float64(looked_up(given))
     if task.scale is not Scale.LOG_ODDS:
-        called = spelled.assign("task", named(as_given(given)))
+        called = spelled.assign("task", name_of(given))
         raise UsageError(f"{called} does not say how many tasks are solved: give one of kind T2Accuracy")
     return task
 

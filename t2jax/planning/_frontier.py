@@ -165,7 +165,7 @@ def along(varied: Varied, scenario: Mapping[str, Any], spelled: Spelling) -> Fro
     except ImportError:
         raise ImportError('a frontier needs pyarrow: pip install "t2jax[io]"') from None
     plans = answered(pa.table({varied.name: varied.points}), fixed, {})
-    inputs = {name: as_given(value) for name, value in fixed.items()} | {varied.name: varied.to_json()}
+    inputs = {name: as_given(field(name), value) for name, value in fixed.items()} | {varied.name: varied.to_json()}
     if not {"law", "task"} & set(fixed):
         inputs["task"] = DEFAULT_TASK
     sources = tuple(f"{source.name}: {source.citation}".rstrip(": ") for source in task.provenances())

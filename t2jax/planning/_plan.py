@@ -106,7 +106,7 @@ class Plan(Converted):
             "optimum": self.optimum and self.optimum.to_dict(spends),
             "baselines": baselines,
             "prices": [asdict(price) for price in self.prices],
-            "uncertainty": self.uncertainty and asdict(self.uncertainty),
+            "uncertainty": self.uncertainty and self.uncertainty.to_dict(),
             "notes": list(self.notes),
             "plot": None,
         }
@@ -204,6 +204,8 @@ def planned(problem: Problem, *, progress: Progress = None) -> Plan:
             problem.optimum_of,
             whole=problem.whole,
             probability=problem.aim.probability and target is None,
+            quantity=problem.objective["quantity"],
+            title=problem.objective["title"],
             progress=progress,
         )
     notes = tuple(_notes(problem, solution, optimum, prices))
@@ -221,9 +223,8 @@ def _asked(problem: Problem) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
     if not any(names.values()):
         names["task"] = DEFAULT_TASK
     paid = problem.scenario["hardware"] is not None
-    inputs = {
-        name: as_given(value) for name, value in {**problem.scenario, **names}.items() if paid or name not in FOR_MONEY
-    }
+    asked = {**problem.scenario, **names}
+    inputs = {one.name: as_given(one, asked[one.name]) for one in TABLE if paid or one.name not in FOR_MONEY}
     return inputs, problem.objective, problem.costing.source()
 
 

@@ -4,11 +4,13 @@ import math
 import textwrap
 from typing import Any
 
-from t2jax._io.text import aligned, fixed, flops, gigabytes, human, milliseconds, percent
+from t2jax._io.text import aligned, flops, gigabytes, human, milliseconds, percent
 from t2jax.planning._allocations import TOTAL, allocations_table, of_task, serves, unit
 from t2jax.planning._field import Kind
 from t2jax.planning._fields import TABLE, field
 from t2jax.planning._figure_table import figure
+from t2jax.planning._inputs import named
+from t2jax.planning._intervals import intervals_text
 from t2jax.planning._spelling import Spelling, as_option
 
 __all__ = ["assumed", "limit_title", "plan_text"]
@@ -35,7 +37,7 @@ def limit_title(name: str) -> str:
 def _problem(said: dict[str, Any]) -> str:
     inputs, objective = said["inputs"], said["objective"]
     of, best = objective["title"], "highest" if objective["higher_is_better"] else "lowest"
-    name = inputs["task"] or inputs["law"]
+    name = named(inputs["task"] or inputs["law"])
     if inputs["target"] is not None:
         sign = "≥" if objective["higher_is_better"] else "≤"
         lines = [f"The fewest {_IN_WORDS[unit(said)]} for {of} {sign} {inputs['target']:g} ({name})"]
@@ -129,31 +131,10 @@ def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[s
 
 def _uncertainty(said: dict[str, Any]) -> str:
     """Intervals of the optimum, and where they come from."""
-    found = said["uncertainty"]
-    if found is None:
+    if said["uncertainty"] is None:
         return ""
-    quantity = said["objective"]["quantity"]
-    try:
-        of = figure(TOTAL.get(quantity, quantity))
-        value = of.title, of.written
-    except KeyError:  # of a user's own task
-        value = said["objective"]["title"], fixed(4)
-    shown = {name: (figure(name).title, figure(name).written) for name in ("params", "tokens", "samples")}
-    shown["value"] = value
-    if not of_task(said):
-        del shown["samples"]
-    rows = []
-    for key, (label, written) in shown.items():
-        low, high = ("–", "") if found[key] is None else (written(one) for one in found[key])
-        rows.append([label, low, *(["–", high] if high and high != low else [])])
-    left_out = found["method"] == "ensemble" and found["members"] - found["solved"]
-    how = "the fit's standard errors, by the delta method"
-    if found["method"] == "ensemble":
-        how = f"{found['members']:,} resampled fits"
-    lines = [f"How sure the optimum is ({100 * found['level']:g} % intervals from {how})", aligned(rows)]
-    if left_out:
-        lines.append(f"  {left_out:,} of the {found['members']:,} resampled fits have no optimum and are left out")
-    return "\n".join(lines)
+    names = ("params", "tokens", *(["samples"] if of_task(said) else []), "value")
+    return intervals_text(said["uncertainty"], names, said["objective"]["quantity"], said["objective"]["title"])
 
 
 def _prices(said: dict[str, Any]) -> str:

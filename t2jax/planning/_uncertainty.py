@@ -6,15 +6,18 @@ asks for one batched solve instead, which takes seconds to compile.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from statistics import NormalDist
 from typing import Any
 
 import jax
 import numpy as np
 
+from t2jax._io.convert import Converted, ResultColumn
 from t2jax.fitting import Fit
 from t2jax.fitting._coordinates import Kind
 from t2jax.literature import per_row_of
+from t2jax.planning._intervals import intervals_text, shown_as
 
 __all__ = ["Optimum", "Progress", "Uncertainty", "caveats", "uncertainty"]
 
@@ -32,11 +35,12 @@ Progress = Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True)
-class Uncertainty:
-    """Intervals of the optimum, each [low, high], None where there is none.
+class Uncertainty(Converted):
+    """Intervals of the optimum, each [low, high], None where there is none. It prints as in a plan.
 
     level: the share of cases that an interval holds. method: "ensemble" of resampled fits, or "delta". members, solved:
-    of an ensemble, how many there are and how many have an optimum.
+    of an ensemble, how many there are and how many have an optimum. names: of the numbers that have an interval.
+    quantity, title: what the value is, for JSON and for people.
     """
 
     level: float
@@ -47,15 +51,52 @@ class Uncertainty:
     tokens: list[float] | None
     samples: list[float] | None
     value: list[float] | None
+    names: tuple[str, ...] = ("params", "tokens", "samples", "value")
+    quantity: str = "value"
+    title: str = "value"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON's types only: the "uncertainty" of what `t2jax plan --json` prints."""
+        return {name: getattr(self, name) for name in _KEYS}
+
+    def _columns(self) -> list[ResultColumn]:
+        """A row for each number of the optimum, with the ends of its interval."""
+        ends = [getattr(self, name) or (None, None) for name in self.names]
+        words = {name: shown_as(name, self.quantity, self.title)[0] for name in self.names}
+        low, high = zip(*ends, strict=True)
+        return [
+            ResultColumn("name", self.names, " ", words=words),
+            ResultColumn("low", low, f"{self.level:.0%} interval from"),
+            ResultColumn("high", high, "to"),
+        ]
+
+    def __str__(self) -> str:
+        return intervals_text(self.to_dict(), self.names, self.quantity, self.title)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+_KEYS = ("level", "method", "members", "solved", "params", "tokens", "samples", "value")
 
 
 def uncertainty(
-    fit: Fit, best: Optimum, solve: Solve, *, whole: bool, probability: bool, progress: Progress = None
+    fit: Fit,
+    best: Optimum,
+    solve: Solve,
+    *,
+    whole: bool,
+    probability: bool,
+    quantity: str = "value",
+    title: str = "value",
+    progress: Progress = None,
 ) -> Uncertainty:
     """Intervals of everything in `best`: by the fit's ensemble where it has one, else by the delta method.
 
     solve: from values of the fit's free coefficients to the optimum, None where there is none. whole: k is.
-    probability: the value is one, so that its interval is symmetric in log odds.
+    probability: the value is one, so that its interval is symmetric in log odds. quantity, title: what it is called.
     """
     of_value = (_log_odds, _of_log_odds) if probability else (np.log, np.exp)
     scales = {name: of_value if name == "value" else (np.log, np.exp) for name in best}
@@ -79,7 +120,7 @@ def uncertainty(
     for name in ("params", "tokens", "samples", "value"):
         known = name in ends and bool(np.all(np.isfinite(ends[name])))
         found[name] = ends[name].tolist() if known else None
-    return Uncertainty(**found)
+    return Uncertainty(**found, names=tuple(best), quantity=quantity, title=title)
 
 
 def caveats(fit: Fit, name: str) -> list[str]:

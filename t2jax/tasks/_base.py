@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from t2jax._io.display import Displayed, Grid
-from t2jax.quantities import Curvature, Equation, Quantity, Say, Scale, law_parts, plain_equation
+from t2jax.quantities import Curvature, Equation, PowerTerm, Quantity, Say, Scale, law_parts, plain_equation
 
 __all__ = ["Success", "Task"]
 
@@ -56,6 +56,15 @@ class Task(Displayed, Quantity):
     def pass_at_k(self, value: Any) -> Any:
         """The pass@k where the task has this value, a number or an array; None where a task does not say."""
         return value if self.scale is Scale.LOG_ODDS else None
+
+    def added_terms(self) -> tuple[PowerTerm, ...] | None:
+        """Power laws of the decision that the task adds to its law's loss, where its value is their sum; else None."""
+        return None
+
+    def power_terms(self) -> tuple[PowerTerm, ...] | None:
+        added = self.added_terms()
+        loss = None if added is None else self.law.power_terms()
+        return None if added is None or loss is None else (*loss, *added)
 
     def equation(self, say: Say) -> Equation:
         """The task in symbols, where `say` gives what stands for each coefficient. Its name with them, if no more."""

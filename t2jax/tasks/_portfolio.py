@@ -15,7 +15,7 @@ from t2jax._io import validate
 from t2jax._numerics.logs import log_sum
 from t2jax.costs import InferenceFLOPs
 from t2jax.quantities import Allocation, Curvature, PowerTerm, Provenance, Quantity, Scale, in_order, log_of_sum
-from t2jax.tasks._t2 import T2Loss
+from t2jax.tasks._base import Task
 
 __all__ = ["Portfolio", "PortfolioCost", "PortfolioQuality", "Workload"]
 
@@ -23,8 +23,8 @@ __all__ = ["Portfolio", "PortfolioCost", "PortfolioQuality", "Workload"]
 class Workload(eqx.Module):
     """One task of a portfolio: what it is, how often it is asked, and how much it counts.
 
-    task: a quality of (N, D, k), `T2Loss` or `T2Accuracy`; all of a portfolio are of one kind. weight: > 0, relative to
-    the others'. queries, prompt_tokens, output_tokens, share_prompt: as of `InferenceFLOPs`.
+    task: a quality of (N, D, k), such as `T2Loss` or `T2Accuracy`; in a portfolio all are losses, or all probabilities.
+    weight: > 0, relative to the others'. queries, prompt_tokens, output_tokens, share_prompt: as of `InferenceFLOPs`.
     """
 
     task: Quantity
@@ -59,9 +59,9 @@ class Portfolio(eqx.Module):
     t2.minimize(tasks.quality, [t2.TrainingFLOPs() + tasks.inference <= 1e24, t2.samples[1] <= 64.0], start=tasks.start)
     ```
 
-    Where the tasks are `T2Loss` of *one* law object, and the only limits are one budget and bounds, all of it is one
-    equation in one unknown, however many tasks there are. Other portfolios go to the general method, whose programs
-    grow with the square of the number of variables: a handful of tasks.
+    Where each task adds power laws to the loss of *one* law object, as `T2Loss` does, and the only limits are one
+    budget and bounds, all of it is one equation in one unknown, however many tasks there are. Other portfolios go to
+    the general method, whose programs grow with the square of the number of variables: a handful of tasks.
 
     Uncertain demand is a portfolio, too. Scenarios s with probabilities p_s, N and D chosen now and k once demand is
     known, are workloads of weight p_s and p_s·Q_s queries: mean quality under a budget for the mean cost.
@@ -80,9 +80,8 @@ class Portfolio(eqx.Module):
                 raise TypeError(f"a portfolio takes workloads, got {one!r}")
         if len({one.task.scale for one in self.workloads}) > 1:
             raise ValueError("the tasks of a portfolio are all losses or all probabilities: their mean has no meaning")
-        tasks = [one.task for one in self.workloads]
-        shared = isinstance(tasks[0], T2Loss) and all(isinstance(t, T2Loss) and t.law is tasks[0].law for t in tasks)
-        self.law = tasks[0].law if shared else None
+        laws = [None if _added(one) is None else one.task.law for one in self.workloads]
+        self.law = laws[0] if all(law is laws[0] for law in laws) else None
 
     @property
     def quality(self) -> "PortfolioQuality":
@@ -123,10 +122,11 @@ class PortfolioQuality(Quantity):
         common = None if law is None else law.power_terms()
         if common is None:
             return None
-        own = []
-        for i, (share, one) in enumerate(zip(_shares(self.portfolio), self.portfolio.workloads, strict=True)):
-            assert isinstance(one.task, T2Loss)
-            own.append(PowerTerm(share * one.task.G, 0.0, {f"samples[{i}]": -one.task.gamma}))
+        own = [
+            _of_task(term, i)._replace(coefficient=share * term.coefficient)
+            for i, (share, one) in enumerate(zip(_shares(self.portfolio), self.portfolio.workloads, strict=True))
+            for term in _added(one) or ()
+        ]
         return *common, *own
 
     @property
@@ -148,7 +148,7 @@ class PortfolioQuality(Quantity):
 
     @property
     def label(self) -> str:
-        return f"mean {type(self.portfolio.workloads[0].task).__name__} of {len(self.portfolio.workloads)}"
+        return f"mean {self.portfolio.workloads[0].task.label} of {len(self.portfolio.workloads)}"
 
 
 class PortfolioCost(Quantity):
@@ -160,11 +160,8 @@ class PortfolioCost(Quantity):
         return log_of_sum(self.power_terms(), log)
 
     def power_terms(self) -> tuple[PowerTerm, ...]:
-        return tuple(
-            term._replace(exponents={_of_task(name, i): power for name, power in term.exponents.items()})
-            for i, one in enumerate(self.portfolio.workloads)
-            for term in one.inference.power_terms()
-        )
+        each = enumerate(self.portfolio.workloads)
+        return tuple(_of_task(term, i) for i, one in each for term in one.inference.power_terms())
 
     @property
     def curvature(self) -> Curvature:
@@ -180,8 +177,15 @@ def _seen_by(task: int, log: Any) -> Any:
     return eqx.tree_at(lambda decision: decision.samples, log, log.samples[..., task])
 
 
-def _of_task(name: str, task: int) -> str:
-    return f"samples[{task}]" if name == "samples" else name
+def _added(workload: Workload) -> tuple[PowerTerm, ...] | None:
+    """What a task adds to a loss law, None where it is no such sum."""
+    return workload.task.added_terms() if isinstance(workload.task, Task) else None
+
+
+def _of_task(term: PowerTerm, task: int) -> PowerTerm:
+    """The same of the k of one task."""
+    exponents = {f"samples[{task}]" if name == "samples" else name: power for name, power in term.exponents.items()}
+    return term._replace(exponents=exponents)
 
 
 def _shares(portfolio: Portfolio) -> list[Array]:

@@ -60,9 +60,8 @@ class T2Loss(Task):
     def score(self, log: Any) -> Float[Array, "..."]:
         return log_sum((1.0, self.law.log_value(log)), (self.G, -self.gamma * log.samples))
 
-    def power_terms(self) -> tuple[PowerTerm, ...] | None:
-        terms = self.law.power_terms()
-        return None if terms is None else (*terms, PowerTerm(self.G, 0.0, {"samples": -self.gamma}))
+    def added_terms(self) -> tuple[PowerTerm, ...]:
+        return (PowerTerm(self.G, 0.0, {"samples": -self.gamma}),)
 
     @property
     def curvature(self) -> Curvature:

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 import t2jax as t2
 from t2jax.optimize._problem import Layout, Problem
 from t2jax.optimize.methods._separable import Separable, separable
+from t2jax.quantities import PowerTerm
 
 LAW = t2.published("besiroglu2024")
 TRAIN = t2.TrainingFLOPs()
@@ -189,6 +190,42 @@ def test_uncertain_demand_is_a_portfolio():
     certain = [t2.minimize(law, [TRAIN + t2.InferenceFLOPs(q, 0, 500) <= 1e24]).allocation.params for q in demand]
     assert float(certain[1]) < float(found.allocation.params) < float(certain[0])
     assert float(found.allocation.samples[0]) > float(found.allocation.samples[1])
+
+
+class Retries(t2.Task):
+    """A user's own: L(N, D) + G/k^γ, said in the logarithm, and of what it adds to the law."""
+
+    law: t2.Chinchilla
+    G: jax.Array
+    gamma: jax.Array
+    provenance = None
+
+    def score(self, log):
+        return jnp.logaddexp(self.law.log_value(log), jnp.log(self.G) - self.gamma * log.samples)
+
+    def added_terms(self):
+        return (PowerTerm(self.G, 0.0, {"samples": -self.gamma}),)
+
+
+def test_a_task_of_a_users_own_shares_its_law_too():
+    """What a task says of itself counts, not its class: one equation, and the optimum of `T2Loss`."""
+    own = t2.Portfolio(
+        [
+            t2.Workload(Retries(LAW, jnp.asarray(G), jnp.asarray(gamma)), queries=q, prompt_tokens=p,
+                        output_tokens=t, weight=w)
+            for G, gamma, q, p, t, w in TASKS
+        ]
+    )  # fmt: skip
+    assert own.law is LAW
+    found, expected = solved(own, 1e24), solved(portfolio(), 1e24)
+    assert found.method == expected.method
+    np.testing.assert_allclose(found.allocation.samples, expected.allocation.samples, rtol=1e-12)
+    assert float(found.value) == pytest.approx(float(expected.value), rel=1e-14)
+    assert "mean Retries of 4" in str(found)
+    two = [t2.published("besiroglu2024"), t2.published("hoffmann2022")]
+    apart = t2.Portfolio([t2.Workload(t2.T2Loss(law, 1.0, 0.3)) for law in two])
+    assert apart.law is None
+    assert apart.quality.power_terms() is None
 
 
 def test_float32_finds_the_same():
