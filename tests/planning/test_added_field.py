@@ -38,6 +38,7 @@ add_field(
 @pytest.fixture
 def added():
     """The field of the plugin, for one test."""
+    assert all((t2.plan, t2.frontier, t2.bill))  # their signatures have the fields that there are when they are loaded
     before = list(TABLE)
     exec(PLUGIN, {})
     yield
