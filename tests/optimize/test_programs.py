@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import t2jax as t2
-from t2jax.optimize import _minimize as solve
+from t2jax.optimize import _compile
 from t2jax.quantities._custom import _program
 
 LAW, BUDGET = t2.Chinchilla(1.8172, 482.01, 2085.43, 0.3478, 0.3658), 1e22
@@ -116,7 +116,9 @@ def test_known_numbers_inside_a_users_program(cost):
 @pytest.mark.slow
 def test_what_is_not_used_is_let_go(monkeypatch):
     """Of six programs two stay where two may, and none after JAX is asked to forget."""
-    monkeypatch.setattr(solve, "_compiled_for_users", functools.lru_cache(2)(solve._compiled_for_users.__wrapped__))
+    monkeypatch.setattr(
+        _compile, "_compiled_for_users", functools.lru_cache(2)(_compile._compiled_for_users.__wrapped__)
+    )
 
     def live():
         gc.collect()
