@@ -5,12 +5,11 @@ Help and lists load neither JAX nor NumPy; plans and fits run on the CPU in floa
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from t2jax.cli._command import ANSWERED, BAD_USAGE, STOPPED, float64
 
 __all__ = ["main"]
-
-ANSWERED, NO_SOLUTION, BAD_USAGE, STOPPED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,147 +76,13 @@ def _run(words: list[str]) -> int:
     from t2jax.cli._plugins import load_plugins, plugins_in
 
     if plugins := plugins_in(words):
-        with _float64():
+        with float64():
             load_plugins(plugins)
-    from t2jax.cli import _fit_options as fit_options, _options as options
+    from t2jax.cli import _options as options
 
     try:
         with terminal.output():
             command = options.parse(words)
     except SystemExit as end:  # tyro's, after it has printed help or what is wrong
         return int(end.code or 0)
-    match command:
-        case options.List():
-            return _run_list(command)
-        case options.Cost():
-            return _run_cost(command)
-        case options.Fit():
-            return _run_fit(fit_options.checked_fit(command))
-        case options.Sweep():
-            return _run_sweep(command, words)
-        case options.Frontier():
-            return _run_frontier(command)
-        case _:
-            return _run_plan(options.checked(command))
-
-
-def _run_plan(options: Any) -> int:
-    with _float64():
-        from t2jax.cli._plan import answer
-
-        report = {**answer(options).to_dict(), "plot": options.plot}
-    from t2jax.planning._report import plan_text
-
-    _say("plan", report, as_json=options.json, text=plan_text if report["reason"] is None else None)
-    return _status(report)
-
-
-def _run_fit(options: Any) -> int:
-    with _float64():
-        from t2jax.cli._fit import answer
-        from t2jax.cli._interrupts import in_order
-
-        with in_order():
-            said, text = answer(options)
-    _say("fit", said, as_json=options.json, text=lambda _: text)
-    return _status(said)
-
-
-def _run_sweep(command: Any, words: Sequence[str]) -> int:
-    from t2jax.cli._sweep_options import checked_sweep
-
-    sweep, batch_size = checked_sweep(command)
-    with _float64():
-        from t2jax.cli._interrupts import in_order
-        from t2jax.cli._sweep import Stopped, answer, asides, sweep_text
-        from t2jax.cli._terminal import complain
-
-        try:
-            with in_order():
-                said = answer(sweep, batch_size, words)
-        except Stopped as stopped:
-            complain(str(stopped))
-            return STOPPED
-    for line in asides(sweep, said):
-        complain(line)
-    _say("sweep", said, as_json=sweep.json, text=sweep_text)
-    if said["solved"]:
-        return ANSWERED
-    complain("no row has a solution")
-    return NO_SOLUTION
-
-
-def _run_frontier(options: Any) -> int:
-    from t2jax.cli._frontier_options import checked_frontier
-
-    varied, scenario = checked_frontier(options)
-    with _float64():
-        from t2jax.cli._frontier import answer
-
-        found = answer(options, varied, scenario)
-    from t2jax.planning._frontier_report import frontier_text
-
-    said = {**found.to_dict(), "out": options.out, "plot": options.plot}
-    _say("frontier", said, as_json=options.json, text=frontier_text)
-    return ANSWERED if found.ok else NO_SOLUTION
-
-
-def _run_cost(options: Any) -> int:
-    from t2jax.cli._cost import answer, checked
-
-    fields = checked(options)
-    with _float64():
-        found = answer(fields)
-    _say("cost", found.to_dict(), as_json=options.json, text=lambda _: str(found))
-    return ANSWERED
-
-
-def _run_list(command: Any) -> int:
-    from t2jax.cli import _listing as listing, _terminal as terminal
-
-    if command.hardware:
-        with _float64():
-            if command.json:
-                terminal.say_json(listing.hardware_rows())
-            else:
-                terminal.say(listing.hardware_as_text())
-    elif command.json:
-        terminal.say_json(listing.rows())
-    else:
-        terminal.say(listing.as_text())
-    return ANSWERED
-
-
-def _say(command: str, said: dict[str, Any], *, as_json: bool, text: Callable[[dict[str, Any]], str] | None) -> None:
-    """text: of `said`; None where there is nothing to say in words."""
-    from t2jax._io.version import version
-    from t2jax.cli import _terminal as terminal
-
-    if as_json:
-        terminal.say_json({"version": version(), "command": command, **said})
-    elif text is not None:
-        terminal.say(text(said))
-
-
-def _status(said: dict[str, Any]) -> int:
-    """And why there is no solution, where there is none."""
-    if said["reason"] is None:
-        return ANSWERED
-    from t2jax.cli._terminal import complain
-
-    complain(f"no solution: {said['status']}: {said['reason']}")
-    return NO_SOLUTION
-
-
-def _float64() -> Any:
-    """A context in which JAX has float64, on the CPU: an accelerator takes longer to wake up than such problems do.
-
-    Loops are not unrolled: programs run as fast without, and compile up to twice as fast.
-    """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_backend_extra_options" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_extra_options=xla_cpu_disable_loop_unrolling".strip()
-    import jax
-
-    return jax.enable_x64(True)
+    return command.run(words)

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import starmap
 from pathlib import Path
@@ -14,6 +14,7 @@ import tyro
 from t2jax._io.numbers import number
 from t2jax._io.usage import UsageError, meant
 from t2jax.cli._arguments import Flag, Number, check_number, text, whole
+from t2jax.cli._command import Command, float64, say, status
 from t2jax.cli._plugins import Plugged
 from t2jax.literature import Kind, typed_names
 
@@ -31,7 +32,7 @@ _Column = Annotated[str | None, text("COLUMN"), tyro.conf.arg(help_behavior_hint
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit(Plugged):
+class Fit(Plugged, Command):
     """A law from a table of training runs or of benchmark counts, with its uncertainty, for t2jax plan.
 
         A loss law from runs, and the uncertainty of a plan from 1,000 resamples of them:
@@ -86,6 +87,17 @@ class Fit(Plugged):
     """Of random starts and resamples (0)."""
     json: Flag = False
     """Print one JSON object, at full precision."""
+
+    def run(self, words: Sequence[str]) -> int:
+        options = checked_fit(self)
+        with float64():
+            from t2jax.cli._fit import answer
+            from t2jax.cli._interrupts import in_order
+
+            with in_order():
+                said, text = answer(options)
+        say("fit", said, as_json=options.json, text=lambda _: text)
+        return status(said)
 
 
 def _in_help(typed: str, kind: Kind) -> str:

@@ -1,8 +1,10 @@
 """The options of `t2jax frontier`, and what is wrong with them: those of a plan, one of them a range."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from t2jax.cli._arguments import Flag
+from t2jax.cli._command import ANSWERED, NO_SOLUTION, Command, float64, say
 from t2jax.cli._plot_options import PlotFile, check_plot
 from t2jax.cli._plugins import Plugged
 from t2jax.cli._scenario_options import Scenario, typed_in
@@ -14,7 +16,7 @@ from t2jax.planning.tables._files import check_ending
 __all__ = ["Frontier", "checked_frontier"]
 
 
-class Frontier(Scenario, Plugged):
+class Frontier(Scenario, Plugged, Command):
     """The optimum along a range of budgets, or of anything else: how N, D and k grow.
 
     One of the numbers is a range, START:STOP:COUNT, in equal ratios:
@@ -34,6 +36,18 @@ class Frontier(Scenario, Plugged):
     """Draw N, D, k and what is reached against the range: a .png, .pdf or .svg file. Never overwritten."""
     json: Flag = False
     """Print one JSON object, at full precision."""
+
+    def run(self, words: Sequence[str]) -> int:
+        varied, scenario = checked_frontier(self)
+        with float64():
+            from t2jax.cli._frontier import answer
+
+            found = answer(self, varied, scenario)
+        from t2jax.planning._frontier_report import frontier_text
+
+        said = {**found.to_dict(), "out": self.out, "plot": self.plot}
+        say("frontier", said, as_json=self.json, text=frontier_text)
+        return ANSWERED if found.ok else NO_SOLUTION
 
 
 def checked_frontier(frontier: Frontier) -> tuple[Varied, dict[str, Any]]:

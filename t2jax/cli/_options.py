@@ -16,7 +16,8 @@ import tyro
 
 from t2jax._io.usage import UsageError, meant
 from t2jax.cli._arguments import Flag
-from t2jax.cli._cost_options import Cost
+from t2jax.cli._command import ANSWERED, Command, float64, say, status
+from t2jax.cli._cost import Cost
 from t2jax.cli._fit_options import Fit
 from t2jax.cli._frontier_options import Frontier
 from t2jax.cli._plot_options import PlotFile, check_plot
@@ -30,7 +31,7 @@ from t2jax.planning._figure_table import ALLOCATION, FLOPS, MONEY_FIGURES, in_wo
 from t2jax.planning._scenario import checked_scenario
 from t2jax.planning._spelling import as_option
 
-__all__ = ["FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "checked", "parse"]
+__all__ = ["COMMANDS", "FOR_MONEY", "Cost", "Fit", "Frontier", "List", "Plan", "Sweep", "parse"]
 
 _EXAMPLE = "t2jax plan --total-flops 1e24 --queries 1e9 --output-tokens 500"
 
@@ -50,7 +51,7 @@ _PLAN_WORDS = {
 }
 
 
-class Plan(HasFields, Plugged):
+class Plan(HasFields, Plugged, Command):
     """How large a model, on how many tokens, sampled how many times per query: the optimum for a budget.
 
     One budget for everything, the answers of its whole life included:
@@ -78,8 +79,8 @@ class Plan(HasFields, Plugged):
 
     The object that --json prints has
       version, command, schema, status, reason, inputs (as given), objective (sense, quantity, of, title,
-      higher_is_better, kind, sources, unique_tokens), optimum, baselines (chinchilla, one_sample), notes,
-      and prices, a list of (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the
+      higher_is_better, kind, sources, unique_tokens, unit, sampled), optimum, baselines (chinchilla, one_sample),
+      notes, and prices, a list of (constraint, limit, used, binding, price: d objective / d ln limit), and plot, the
       file of the picture.
       {allocations}
       {money}
@@ -96,9 +97,21 @@ class Plan(HasFields, Plugged):
     def rows() -> Sequence[Field]:
         return TABLE
 
+    def run(self, words: Sequence[str]) -> int:
+        checked_scenario(typed_in(self), as_option, example=f"; for example\n  {_EXAMPLE}")
+        check_plot(self.plot)
+        with float64():
+            from t2jax.cli._plan import answer
+
+            report = {**answer(self).to_dict(), "plot": self.plot}
+        from t2jax.planning._report import plan_text
+
+        say("plan", report, as_json=self.json, text=plan_text if report["reason"] is None else None)
+        return status(report)
+
 
 @dataclass(frozen=True, kw_only=True)
-class List(Plugged):
+class List(Plugged, Command):
     """The published laws and tasks that plan knows: what they are, where they were fitted and who found them.
 
     Use one with t2jax plan --task NAME or t2jax plan --law NAME. With --hardware the accelerators that cost knows.
@@ -110,8 +123,23 @@ class List(Plugged):
     json: Flag = False
     """Print one JSON array, with coefficients and notes."""
 
+    def run(self, words: Sequence[str]) -> int:
+        from t2jax.cli import _listing as listing, _terminal as terminal
 
-_COMMANDS: dict[str, Any] = {
+        if self.hardware:
+            with float64():
+                if self.json:
+                    terminal.say_json(listing.hardware_rows())
+                else:
+                    terminal.say(listing.hardware_as_text())
+        elif self.json:
+            terminal.say_json(listing.rows())
+        else:
+            terminal.say(listing.as_text())
+        return ANSWERED
+
+
+COMMANDS: dict[str, type[Command]] = {
     "plan": Plan,
     "frontier": Frontier,
     "sweep": Sweep,
@@ -140,15 +168,15 @@ _LONGEST_WORD = 4_096
 
 
 def _parsed(argv: list[str]) -> Any:
-    if argv and argv[0] in _COMMANDS:
-        return tyro.cli(with_fields(_COMMANDS[argv[0]]), prog=f"t2jax {argv[0]}", args=argv[1:])
-    names = ", ".join(_COMMANDS)
+    if argv and argv[0] in COMMANDS:
+        return tyro.cli(with_fields(COMMANDS[argv[0]]), prog=f"t2jax {argv[0]}", args=argv[1:])
+    names = ", ".join(COMMANDS)
     if not argv:
         raise UsageError(f"no command: give one of {names}; for example\n  {_EXAMPLE}")
     if argv[0] not in ("-h", "--help"):
-        near = meant(argv[0], _COMMANDS)
+        near = meant(argv[0], COMMANDS)
         raise UsageError(f"no command is called {argv[0]!r}{near}{'' if near else ': they are ' + names}")
-    built = {name: with_fields(command) for name, command in _COMMANDS.items()}
+    built = {name: with_fields(command) for name, command in COMMANDS.items()}
     subcommands: list[Any] = [
         Annotated[command, tyro.conf.subcommand(name, description=_in_short(command))]
         for name, command in built.items()
@@ -165,10 +193,3 @@ t2jax plan --help shows every option, and so for the others; t2jax --version the
 
 def _in_short(command: type) -> str:
     return (command.__doc__ or "").split("\n")[0]
-
-
-def checked(plan: Plan) -> Plan:
-    """The same, if it makes sense before any law is looked at. Raises `UsageError`."""
-    checked_scenario(typed_in(plan), as_option, example=f"; for example\n  {_EXAMPLE}")
-    check_plot(plan.plot)
-    return plan

@@ -1,12 +1,14 @@
 """The options of `t2jax sweep`, and what is wrong with them: those of a plan, and of files."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
 
 from t2jax._io.usage import UsageError
 from t2jax.cli._arguments import Flag, Number, text, whole
+from t2jax.cli._command import ANSWERED, NO_SOLUTION, STOPPED, Command, float64, say
 from t2jax.cli._plugins import Plugged
 from t2jax.cli._scenario_options import Scenario, check_values
 from t2jax.planning._figure_table import RESULTS
@@ -29,7 +31,7 @@ _SWEEP_WORDS = {
 }
 
 
-class Sweep(Scenario, Plugged):
+class Sweep(Scenario, Plugged, Command):
     """Plan for every row of a table of scenarios, in bounded memory; a run that is stopped can be taken up.
 
     For example, with the demand given once for all rows:
@@ -66,6 +68,27 @@ class Sweep(Scenario, Plugged):
     """Rows at a time (65,536)."""
     json: Flag = False
     """Print the summary as one JSON object."""
+
+    def run(self, words: Sequence[str]) -> int:
+        sweep, batch_size = checked_sweep(self)
+        with float64():
+            from t2jax.cli._interrupts import in_order
+            from t2jax.cli._sweep import Stopped, answer, asides, sweep_text
+            from t2jax.cli._terminal import complain
+
+            try:
+                with in_order():
+                    said = answer(sweep, batch_size, words)
+            except Stopped as stopped:
+                complain(str(stopped))
+                return STOPPED
+        for line in asides(sweep, said):
+            complain(line)
+        say("sweep", said, as_json=sweep.json, text=sweep_text)
+        if said["solved"]:
+            return ANSWERED
+        complain("no row has a solution")
+        return NO_SOLUTION
 
 
 def checked_sweep(sweep: Sweep) -> tuple[Sweep, int]:
