@@ -13,24 +13,27 @@ __all__ = ["Aim"]
 
 @dataclass(frozen=True)
 class Aim:
-    """for_task: do more samples help? higher_is_better: is it maximised? probability: does it lie between 0 and 1?
-    name, title: what JSON and people call its value. law: the loss law inside, None where there is none."""
+    """sampled: does it depend on k? higher_is_better: is it maximised? probability: does it lie between 0 and 1? name,
+    title, unit: what JSON and people call its value, and what that is in, "" for a number without a unit. law: the loss
+    law inside, None where there is none."""
 
     quantity: Quantity
-    for_task: bool
+    sampled: bool
     higher_is_better: bool
     probability: bool
     name: str
     title: str
+    unit: str
     law: Quantity | None
 
     @classmethod
     def of(cls, quantity: Quantity) -> "Aim":
         probability = quantity.scale is Scale.LOG_ODDS
         if isinstance(quantity, Task):
-            said = quantity.higher_is_better, probability, quantity.value_name, quantity.value_title
-            return cls(quantity, True, *said, quantity.law)
-        return cls(quantity, False, False, probability, "loss_nats", "loss", quantity)
+            named = quantity.value_name, quantity.value_title, quantity.unit
+            sampled = "samples" in quantity.variables
+            return cls(quantity, sampled, quantity.higher_is_better, probability, *named, quantity.law)
+        return cls(quantity, False, False, probability, "loss_nats", "loss", "nats", quantity)
 
     def pass_at_k(self, value: Any) -> Any:
         """The share of tasks solved where the quantity has this value, in NumPy; None where it does not say."""

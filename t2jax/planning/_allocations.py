@@ -8,7 +8,7 @@ from typing import Any
 from t2jax._io.text import aligned, flops, human, percent, significant
 from t2jax.planning._figure_table import figure
 
-__all__ = ["TOTAL", "allocations_table", "of_task", "serves", "shown_baselines", "unit"]
+__all__ = ["TOTAL", "allocations_table", "is_sampled", "serves", "shown_baselines", "unit"]
 
 _Allocation = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def allocations_table(said: dict[str, Any]) -> str:
         cells = [row.cell(one) if one["why_none"] is None else "–" for one in columns.values()]
         if any(cells):
             rows.append([row.title, *cells])
-    return "\n".join([aligned(rows), *_unspent(said), *_absent(columns), f"  {_legend(columns)}"])
+    return "\n".join([aligned(rows), *_unspent(said), *_absent(columns), *_legend(columns)])
 
 
 # --- Which columns ----------------------------------------------------------------------------------------------------
@@ -35,8 +35,9 @@ def unit(said: dict[str, Any]) -> str:
     return "usd" if "hardware" in said else "flops"
 
 
-def of_task(said: dict[str, Any]) -> bool:
-    return said["objective"]["of"] != "loss_nats"
+def is_sampled(said: dict[str, Any]) -> bool:
+    """Does what is planned for depend on k?"""
+    return said["objective"]["sampled"]
 
 
 def serves(said: dict[str, Any]) -> bool:
@@ -45,7 +46,7 @@ def serves(said: dict[str, Any]) -> bool:
 
 def shown_baselines(said: dict[str, Any]) -> tuple[str, ...]:
     """Those that can differ from the optimum."""
-    if of_task(said):
+    if is_sampled(said):
         return "chinchilla", "one_sample"
     return ("chinchilla",) if serves(said) else ()
 
@@ -53,7 +54,7 @@ def shown_baselines(said: dict[str, Any]) -> tuple[str, ...]:
 def _columns(said: dict[str, Any]) -> dict[tuple[str, str], _Allocation]:
     """The allocations to show, by their headings."""
     heading = {"chinchilla": ("Chinchilla-optimal,", "sampled with the rest"), "one_sample": ("one sample", "(k = 1)")}
-    if not of_task(said):
+    if not is_sampled(said):
         heading["chinchilla"] = ("", "Chinchilla-optimal")
     return {("", "optimum"): said["optimum"], **{heading[key]: said["baselines"][key] for key in shown_baselines(said)}}
 
@@ -94,7 +95,7 @@ def _rows(said: dict[str, Any]) -> Iterator[_Row]:
 
 
 def _decided(said: dict[str, Any]) -> Iterator[_Row]:
-    for name in ("params", "tokens", *(["samples"] if of_task(said) else [])):
+    for name in ("params", "tokens", *(["samples"] if is_sampled(said) else [])):
         yield _Row.fitted(name)
     yield _Row.of("tokens_per_param")
     ratio = figure("overtraining_ratio")
@@ -111,14 +112,14 @@ def _reached(said: dict[str, Any]) -> Iterator[_Row]:
     if of not in ("task_loss_nats", "loss_nats", "pass_at_k"):
         written = significant(4)
         yield _Row(said["objective"]["title"], lambda at: f"{written(at['value'])} ")
-    if of_task(said) and optimum["pass_at_k"] is not None:
+    if is_sampled(said) and optimum["pass_at_k"] is not None:
         yield _Row.of("pass_at_k", more=" (exp −loss)" if of == "task_loss_nats" else "")
 
 
 def _dollars(said: dict[str, Any]) -> Iterator[_Row]:
     yield _Row.of("training_usd")
     yield _Row.of("serving_usd")
-    if of_task(said):
+    if is_sampled(said):
         solved = figure("usd_per_solved_task")
         yield _Row(solved.title, lambda at: f"{human(at[solved.name] or math.nan)} ")
     yield _Row.of("time_per_output_token")
@@ -159,8 +160,9 @@ def _absent(columns: Mapping[tuple[str, str], _Allocation]) -> list[str]:
     ]
 
 
-def _legend(columns: Mapping[tuple[str, str], _Allocation]) -> str:
-    legend = ["D*(N): the tokens for which N parameters are compute-optimal in training"]
+def _legend(columns: Mapping[tuple[str, str], _Allocation]) -> list[str]:
+    balanced = any(one["overtraining_ratio"] is not None for one in columns.values())
+    legend = ["D*(N): the tokens for which N parameters are compute-optimal in training"] if balanced else []
     if any(one["outside_fit"] for one in columns.values()):
         legend.append("*: outside the range that was fitted")
-    return "; ".join(legend)
+    return [f"  {'; '.join(legend)}"] if legend else []

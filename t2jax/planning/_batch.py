@@ -131,7 +131,7 @@ def _solve(structure: Structure, members: list[Rows], scenarios: Scenarios, answ
     rows = np.concatenate([one.rows for one in members])
     coefficients = [np.concatenate(parts) for parts in zip(*[one.coefficients for one in members], strict=True)]
     numbers = _limits(structure.form, rows, scenarios)
-    if not Aim.of(members[0].task).for_task:
+    if not Aim.of(members[0].task).sampled:
         numbers["samples"] = np.ones(len(rows))  # nothing is gained by more, and a budget may leave k free
     pieces = []
     for start in range(0, len(rows), LANES):

@@ -61,7 +61,8 @@ class Field:
     help: with other fields in braces, as each face spells them its own way. domain: of a number. default: what holds
     where it is not given, None for nothing. title: short, above a column. limit: what it limits, beside its price.
     axis: of a picture, with the unit. written: how a value is printed. column: may a table have it? constraint: of a
-    cap, from the number, which may be traced, to what it allows, such as `lambda limit: t2jax.params <= limit`.
+    cap, from the number, which may be traced, to what it allows, such as `lambda limit: t2jax.params <= limit`; a
+    limit from below is one, too.
     """
 
     name: str
@@ -83,6 +84,14 @@ class Field:
         title = self.title or self.name
         for name, value in (("title", title), ("limit", self.limit or title), ("axis", self.axis or title)):
             object.__setattr__(self, name, value)
+
+    @property
+    def sign(self) -> str:
+        """Of a limit: from which side it bounds what it is on, as its constraint says."""
+        if self.constraint is None:
+            return "≤"
+        limit = self.constraint(1.0)
+        return "=" if limit.equal else "≤" if limit.upper else "≥"
 
     def help_for(self, spelled: Spelling) -> str:
         """The help, as one face writes the names of fields."""

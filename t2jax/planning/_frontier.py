@@ -40,13 +40,15 @@ class Frontier(Displayed, Converted):
     """The answer of `frontier`. It prints as the command line does.
 
     inputs: the fields of the scenario that say anything. varied: the name of the one that varies. of: what is planned
-    for. sources: whose coefficients say so. rows: for each value of what varies, that and the columns that `plan_batch`
-    adds; table: the same as a pyarrow Table. notes: what to be careful about, and why rows have no solution.
+    for; sampled: does that depend on k? sources: whose coefficients say so. rows: for each value of what varies, that
+    and the columns that `plan_batch` adds; table: the same as a pyarrow Table. notes: what to be careful about, and why
+    rows have no solution.
     """
 
     inputs: dict[str, Any]
     varied: str
     of: str
+    sampled: bool
     sources: tuple[str, ...]
     table: Any
     spelled: Spelling
@@ -76,6 +78,7 @@ class Frontier(Displayed, Converted):
             "inputs": self.inputs,
             "varied": self.varied,
             "of": self.of,
+            "sampled": self.sampled,
             "sources": list(self.sources),
             "rows": self.rows,
             "out": None,
@@ -169,7 +172,8 @@ def along(varied: Varied, scenario: Mapping[str, Any], spelled: Spelling) -> Fro
     if not {"law", "task"} & set(fixed):
         inputs["task"] = DEFAULT_TASK
     sources = tuple(f"{source.name}: {source.citation}".rstrip(": ") for source in task.provenances())
-    return Frontier(inputs, varied.name, Aim.of(task).name, sources, plans.select([varied.name, *RESULTS]), spelled)
+    aim, rows = Aim.of(task), plans.select([varied.name, *RESULTS])
+    return Frontier(inputs, varied.name, aim.name, aim.sampled, sources, rows, spelled)
 
 
 def _task(varied: Varied, fixed: Mapping[str, Any], spelled: Spelling) -> Any:
@@ -177,6 +181,6 @@ def _task(varied: Varied, fixed: Mapping[str, Any], spelled: Spelling) -> Any:
     given = {varied.name, *fields_set(fixed)}
     numbers: dict[str, Any] = {name: 1.0 if name in given else None for name in ("G", "gamma", "unique_tokens")}
     task, _ = objective(fixed.get("task"), fixed.get("law"), **numbers, spelled=spelled)
-    if fault := lacks_demand(given, for_task=Aim.of(task).for_task, spelled=spelled):
+    if fault := lacks_demand(given, sampled=Aim.of(task).sampled, spelled=spelled):
         raise UsageError(fault)
     return task

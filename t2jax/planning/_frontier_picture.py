@@ -61,7 +61,7 @@ class _Lines:
         rows = frontier.rows
         solved = np.array([row["status"] == "solved" for row in rows])
         known = solved & np.array([bool(row["in_fit_range"]) for row in rows])
-        decided = ("params", "tokens", "tokens_per_param" if frontier.of == "loss_nats" else "samples")
+        decided = ("params", "tokens", "samples" if frontier.sampled else "tokens_per_param")
         panels = [*((name, figure(name).axis) for name in decided), _quality(frontier, rows[0])]
         x = np.array([row[frontier.varied] for row in rows], dtype=float)
         return cls(rows, x, field(frontier.varied).axis, panels, solved, known)

@@ -129,7 +129,7 @@ def _varied(said: Mapping[str, Any]) -> Iterator[_Column]:
 def _decided(said: Mapping[str, Any]) -> Iterator[_Column]:
     yield _Column.of("params")
     yield _Column.of("tokens")
-    if said["of"] != "loss_nats":
+    if said["sampled"]:
         yield _Column.of("samples")
     yield _Column.of("tokens_per_param")
 

@@ -74,7 +74,7 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: Answers, read: Rea
         spelled=as_column,
         read=read,
     )
-    if fault := lacks_demand(given, for_task=Aim.of(task).for_task, spelled=as_column):
+    if fault := lacks_demand(given, sampled=Aim.of(task).sampled, spelled=as_column):
         raise UsageError(fault)
     if Aim.of(task).probability and "target" in given:
         target = scenarios.numbers["target"][rows]
@@ -83,12 +83,12 @@ def _problem(rows: np.ndarray, scenarios: Scenarios, answers: Answers, read: Rea
         rows = rows[target < 1]
     if not len(rows):
         return []
-    ending = without_end(given, for_task=Aim.of(task).for_task, spelled=as_column)
+    ending = without_end(given, sampled=Aim.of(task).sampled, spelled=as_column)
     ending = ending or not_identified(named.get("law") or named.get("task"), read)
     if ending:
         answers.refuse(rows, ending[1], ending[0])
         return []
-    whole = bool(scenarios.flags["integer_samples"][first]) and Aim.of(task).for_task
+    whole = bool(scenarios.flags["integer_samples"][first]) and Aim.of(task).sampled
     form = Form.of(given, serves=serves(given), whole=whole)
     bare = without_sources(task)
     structure, coefficients = Structure.of(bare, form)

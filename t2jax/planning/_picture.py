@@ -53,7 +53,7 @@ def draw_plan(plan: "Plan", path_or_ax: Any) -> Figure | Axes:
 
 def _plane(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None:
     best = plans["optimum"]
-    k = best["samples"] if problem.aim.for_task else 1.0
+    k = best["samples"] if problem.aim.sampled else 1.0
     at = Allocation(best["params"], best["tokens"], k)
     params, tokens = (_span([one[key] for one in plans.values()]) for key in ("params", "tokens"))
     plane(
@@ -66,7 +66,7 @@ def _plane(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None
         optimum=at,
         ax=ax,
     )
-    if problem.aim.for_task:
+    if problem.aim.sampled:
         ax.set_title(f"at k = {rounded(k)}", fontsize=11, loc="right", pad=4)
     names = Labels.of(ax)
     placed: dict[tuple[str, str], list[str]] = {}
@@ -77,7 +77,7 @@ def _plane(ax: Axes, problem: Problem, plans: dict[str, dict[str, Any]]) -> None
             continue
         n, d = plans[group[0]]["params"], plans[group[0]]["tokens"]
         ax.plot(n, d, marker="D", markersize=8, color=COLOURS[1], markeredgecolor=INK, zorder=5)
-        called = [f"{name}, k {rounded(plans[name]['samples'])}" for name in group] if problem.aim.for_task else group
+        called = [f"{name}, k {rounded(plans[name]['samples'])}" for name in group] if problem.aim.sampled else group
         names.add("\n".join(called), n, d, clear=6, bold=True)
 
 

@@ -243,7 +243,7 @@ def _chinchilla(problem: Problem) -> Point | str:
         problem.law,
         problem.reach,
         problem.costing,
-        depends=problem.aim.for_task,
+        depends=problem.aim.sampled,
         whole=problem.scenario["integer_samples"],
         better=1.0 if problem.aim.higher_is_better else -1.0,
         target=problem.scenario["target"],
@@ -286,7 +286,7 @@ def _with_spending(problem: Problem, point: Point, figures: Mapping[str, Any]) -
         name: float(a) if a is not None and math.isfinite(a) else None for name, a in numbers.items()
     }
     n, d, k = point
-    outside = [s for p in problem.task.provenances() for s in p.outside(n, d, k if problem.aim.for_task else 1.0)]
+    outside = [s for p in problem.task.provenances() for s in p.outside(n, d, k if problem.aim.sampled else 1.0)]
     return Figures(**known, outside_fit=tuple(dict.fromkeys(outside)))
 
 
@@ -294,7 +294,7 @@ def _prices(problem: Problem, solution: Solution, optimum: Figures) -> list[Pric
     prices = []
     constraints = problem.constraints(problem.limits.samples)
     for name, price, slack in zip(constraints, solution.shadow_prices, solution.slacks, strict=True):
-        if name == "max_samples" and (math.isinf(problem.limits.samples) or not problem.aim.for_task):
+        if name == "max_samples" and (math.isinf(problem.limits.samples) or not problem.aim.sampled):
             continue
         implied = problem.costing.limit_and_used(name, vars(optimum))
         if implied is None:
@@ -323,7 +323,7 @@ def _notes(problem: Problem, solution: Solution, optimum: Figures, prices: Seque
         notes.append(f"prices are those at k = {k:.0f}")
         if any(price.constraint == "max_samples" and price.price is None for price in prices):
             notes.append("prices of k are not defined for whole k")
-    elif problem.aim.for_task and k is not None and abs(k - round(k)) > 1e-9 * k:
+    elif problem.aim.sampled and k is not None and abs(k - round(k)) > 1e-9 * k:
         whole = problem.spelled.switch("integer_samples")
         notes.append(f"k is a real number here: {whole} finds the best whole one")
     if problem.fitted is not None:

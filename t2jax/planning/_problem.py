@@ -56,7 +56,7 @@ class Problem:
         law = Aim.of(task).law
         named = scenario["law"] or scenario["task"] or DEFAULT_TASK
         given = fields_set(scenario)
-        lacking = lacks_demand(given, for_task=Aim.of(task).for_task, spelled=spelled)
+        lacking = lacks_demand(given, sampled=Aim.of(task).sampled, spelled=spelled)
         if lacking is not None:
             raise UsageError(lacking)
         if Aim.of(task).probability and scenario["target"] is not None and scenario["target"] >= 1:
@@ -80,7 +80,7 @@ class Problem:
     @property
     def whole(self) -> bool:
         """Is k a whole number?"""
-        return self.scenario["integer_samples"] and self.aim.for_task
+        return self.scenario["integer_samples"] and self.aim.sampled
 
     @property
     def objective(self) -> dict[str, Any]:
@@ -92,6 +92,8 @@ class Problem:
             "quantity": self.costing.unit if to_target else aim.name,
             "of": aim.name,
             "title": aim.title,
+            "unit": aim.unit,
+            "sampled": aim.sampled,
             "higher_is_better": aim.higher_is_better,
             "kind": type(self.task).__name__,
             "sources": [{"name": p.name, "citation": p.citation, "note": p.note} for p in sources],
@@ -104,7 +106,7 @@ class Problem:
         """("unbounded", what to add) if nothing limits the answer. Money pays for all of it, and a target ends it."""
         if self.scenario["hardware"] is not None:
             return None
-        return without_end(fields_set(self.scenario), for_task=self.aim.for_task, spelled=self.spelled)
+        return without_end(fields_set(self.scenario), sampled=self.aim.sampled, spelled=self.spelled)
 
     def out_of_reach(self) -> tuple[str, str] | None:
         """("infeasible", the best there is) if not even unlimited spending reaches the target within the caps."""
@@ -136,7 +138,7 @@ class Problem:
             {
                 "max_params": self.limits.params,
                 "max_tokens": self.limits.tokens,
-                "max_samples": min(most_samples, _NO_CAP) if self.aim.for_task else 1.0,
+                "max_samples": min(most_samples, _NO_CAP) if self.aim.sampled else 1.0,
                 **{name: infinite(self.scenario[name]) for name in OTHER_CAPS},
             }
         )
@@ -188,7 +190,7 @@ class Problem:
         return {
             "params": n,
             "tokens": d,
-            **({"samples": k} if self.aim.for_task else {}),
+            **({"samples": k} if self.aim.sampled else {}),
             "value": float(solution.value),
         }
 

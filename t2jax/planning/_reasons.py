@@ -65,10 +65,10 @@ def serves(given: Collection[str]) -> bool:
     return "queries" in given or "inference_flops" in given
 
 
-def lacks_demand(given: Collection[str], *, for_task: bool, spelled: Spelling) -> str | None:
+def lacks_demand(given: Collection[str], *, sampled: bool, spelled: Spelling) -> str | None:
     """What to add where one budget pays for training and answering, and nothing says how much is answered."""
     together = "total_flops" in given or "target" in given
-    if "queries" in given or not together or not (for_task or serves(given)):
+    if "queries" in given or not together or not (sampled or serves(given)):
         return None
     what = f"{spelled('target')} is reached by" if "target" in given else f"{spelled('total_flops')} pays for"
     return (
@@ -116,11 +116,11 @@ def cache_fault(given: Collection[str], spelled: Spelling) -> str | None:
 # --- Why there is no solution: (status, reason) -----------------------------------------------------------------------
 
 
-def without_end(given: Collection[str], *, for_task: bool, spelled: Spelling) -> tuple[str, str] | None:
+def without_end(given: Collection[str], *, sampled: bool, spelled: Spelling) -> tuple[str, str] | None:
     """("unbounded", what to add) where nothing limits the answer."""
     if {"target", "total_flops", *OTHER_CAPS} & set(given):  # what other caps leave without end, the optimiser says
         return None
-    if for_task and not {"inference_flops", "max_samples"} & set(given):
+    if sampled and not {"inference_flops", "max_samples"} & set(given):
         add = f"{spelled('inference_flops')} or {spelled('max_samples')}"
         return "unbounded", f"more samples are always better: add {add}"
     if not {"train_flops", "max_tokens"} & set(given):

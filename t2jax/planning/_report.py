@@ -5,7 +5,7 @@ import textwrap
 from typing import Any
 
 from t2jax._io.text import aligned, flops, gigabytes, human, milliseconds, percent
-from t2jax.planning._allocations import TOTAL, allocations_table, of_task, serves, unit
+from t2jax.planning._allocations import TOTAL, allocations_table, is_sampled, serves, unit
 from t2jax.planning._field import Kind
 from t2jax.planning._fields import TABLE, field
 from t2jax.planning._figure_table import figure
@@ -17,6 +17,7 @@ __all__ = ["assumed", "limit_title", "plan_text"]
 
 _WIDTH = 100
 _IN_WORDS = {"flops": "FLOPs", "usd": "dollars"}
+_LOSSES = ("loss_nats", "task_loss_nats")
 
 
 def plan_text(said: dict[str, Any], spelled: Spelling = as_option) -> str:
@@ -53,7 +54,7 @@ def _problem(said: dict[str, Any]) -> str:
     if inputs["queries"] is not None or inputs["inference_flops"] is not None:
         lines.append(f"  demand     {_demand(said)}")
     caps = [
-        f"{one.symbol or one.limit} ≤ {one.written(inputs[one.name])}"
+        f"{one.symbol or one.limit} {one.sign} {one.written(inputs[one.name])}"
         for one in TABLE
         if one.group == "cap" and one.kind is Kind.NUMBER and inputs[one.name] is not None
     ]
@@ -89,7 +90,7 @@ def _demand(said: dict[str, Any]) -> str:
     if inputs["queries"] is None and output == 1 and not prompt:
         return "one token, sampled k times: 2Nk FLOPs"
     queries = "one query" if inputs["queries"] is None else f"{human(inputs['queries'])} queries"
-    sampled = "k samples of " if of_task(said) else ""
+    sampled = "k samples of " if is_sampled(said) else ""
     answers = f"{queries} of {sampled}{_count(output)} token{'' if output == 1 else 's'}"
     if not prompt:
         return answers
@@ -101,7 +102,7 @@ def _summary(said: dict[str, Any]) -> str:
     """How much better the optimum is than each baseline."""
     optimum = said["optimum"]
     names = {"chinchilla": "the Chinchilla-optimal model sampled with the rest", "one_sample": "one sample per query"}
-    if not of_task(said):
+    if not is_sampled(said):
         names = {"chinchilla": "the Chinchilla-optimal model"} if serves(said) else {}
     against = [
         f"{_advantage(said['objective'], optimum, said['baselines'][key])} {name}"
@@ -126,14 +127,15 @@ def _advantage(objective: dict[str, Any], optimum: dict[str, Any], other: dict[s
     gain = abs(other[key] - optimum[key])
     if objective["of"] == "pass_at_k":
         return f"{100 * gain:.3g} points of pass@k above"
-    return f"{gain:.3g} nats below"
+    where = "above" if objective["higher_is_better"] else "below"
+    return f"{gain:.3g} {objective['unit'] or 'of ' + objective['title']} {where}"
 
 
 def _uncertainty(said: dict[str, Any]) -> str:
     """Intervals of the optimum, and where they come from."""
     if said["uncertainty"] is None:
         return ""
-    names = ("params", "tokens", *(["samples"] if of_task(said) else []), "value")
+    names = ("params", "tokens", *(["samples"] if is_sampled(said) else []), "value")
     return intervals_text(said["uncertainty"], names, said["objective"]["quantity"], said["objective"]["title"])
 
 
@@ -156,21 +158,26 @@ def _prices(said: dict[str, Any]) -> str:
 def _in_words(said: dict[str, Any], row: dict[str, Any]) -> str:
     if not row["binding"]:
         return "does not bind"
-    price, name = row["price"], row["constraint"]
+    price, name, objective = row["price"], row["constraint"], said["objective"]
     if price is None:
         return "–"
-    if said["objective"]["quantity"] in TOTAL:
-        per_percent = price / said["optimum"][TOTAL[said["objective"]["quantity"]]]
-        cost = _IN_WORDS[said["objective"]["quantity"]]
+    if objective["quantity"] in TOTAL:
+        per_percent = price / said["optimum"][TOTAL[objective["quantity"]]]
+        cost = _IN_WORDS[objective["quantity"]]
         if name != "target":
             return f"10% more → {_signed(100 * per_percent * math.log(1.1))}% {cost}"
-        if said["objective"]["of"] == "pass_at_k":
+        if objective["of"] == "pass_at_k":
             return f"1 point more → {_signed(per_percent / row['limit'])}% {cost}"
-        return f"0.01 nats less → {_signed(-per_percent / row['limit'])}% {cost}"
+        if objective["of"] in _LOSSES:
+            return f"0.01 nats less → {_signed(-per_percent / row['limit'])}% {cost}"
+        if objective["higher_is_better"]:
+            return f"1% more {objective['title']} → {_signed(per_percent)}% {cost}"
+        return f"1% less {objective['title']} → {_signed(-per_percent)}% {cost}"
     gain = price * math.log(1.1)
-    if said["objective"]["of"] == "pass_at_k":
+    if objective["of"] == "pass_at_k":
         return f"10% more → pass@k {_signed(100 * gain)} points"
-    return f"10% more → loss {_signed(gain)} nats"
+    title = "loss" if objective["of"] in _LOSSES else objective["title"]
+    return f"10% more → {title} {_signed(gain)} {objective['unit']}".rstrip()
 
 
 def _notes(said: dict[str, Any]) -> str:

@@ -575,7 +575,7 @@ def test_a_file_of_repeated_data(capsys, tmp_path):
 
 
 def test_a_millionth_is_as_good(capsys):
-    objective = {"quantity": "loss_nats", "of": "loss_nats"}
+    objective = {"quantity": "loss_nats", "of": "loss_nats", "unit": "nats", "higher_is_better": False}
     assert _advantage(objective, {"value": 2.0}, {"value": 2.0 + 8e-9}) == "as good as"
     assert _advantage(objective, {"value": 2.0}, {"value": 2.1}) == "0.1 nats below"
     objective = {"quantity": "pass_at_k", "of": "pass_at_k"}

@@ -1,5 +1,7 @@
 """A law and a task that t2jax does not know: planned for, fitted, written and read like its own."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -155,3 +157,90 @@ def test_a_task_prints_and_needs_a_law_or_none():
 
     with pytest.raises(TypeError, match="law"):
         Lawless()
+
+
+class Wrong(t2.Task):
+    """1/(1 + e^(easy − steep·L)) by its logarithm: a share of errors, to be low, that k has nothing to do with."""
+
+    law: t2.Chinchilla
+    easy: jax.Array
+    steep: jax.Array
+    value_name, value_title, unit = "error", "error", ""
+
+    def score(self, log):
+        return -jax.nn.softplus(self.easy - self.steep * jnp.exp(self.law.log_value(log)))
+
+
+class Bits(t2.Task):
+    """L(N, D) in bits, k times worse than it need be where k is few: a unit of its own."""
+
+    law: t2.Chinchilla
+    value_name, value_title, unit = "bits", "surprise", "bits"
+
+    def score(self, log):
+        return self.law.log_value(log) - jnp.log(jnp.log(2.0)) + 0.01 * jnp.exp(-0.5 * log.samples)
+
+
+WRONG = Wrong(LAW, jnp.asarray(6.0), jnp.asarray(3.0))
+
+
+def test_a_task_that_ignores_k_is_planned_like_a_law():
+    """More samples are no better then: a training budget is enough, as the compute-optimal model is the best."""
+    plan = t2.plan(task=WRONG, train_flops=1e22)
+    law = t2.plan(law=LAW, train_flops=1e22)
+    np.testing.assert_allclose(plan.optimum.params, law.optimum.params, rtol=1e-6)
+    loss = law.optimum.loss_nats
+    np.testing.assert_allclose(plan.optimum.value, 1 / (1 + np.exp(6.0 - 3.0 * loss)), rtol=1e-9)
+    (row,) = t2.plan_batch(pa.table({"train_flops": [1e22]}), task=WRONG).to_pylist()
+    np.testing.assert_allclose(row["value"], plan.optimum.value, rtol=1e-12)
+    assert "samples" not in str(plan).split("source")[1]
+    frontier = t2.frontier(train_flops="1e21:1e22:2", task=WRONG)
+    assert " k " not in str(frontier).splitlines()[2]
+
+
+WAYS = {
+    "a loss of k": (t2.T2Loss(LAW, 1.0, 0.3), "below", "nats"),
+    "pass@k": (ODDS, "above", "points of pass@k"),
+    "an error": (WRONG, "below", "of error"),
+    "a unit of its own": (Bits(LAW), "below", "bits"),
+    "a reward": (Reward(jnp.asarray(0.1)), "above", "of reward"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scenario", [{"total_flops": 1e23, "max_samples": 1e4}, {"train_flops": 1e21}], ids=str)
+def test_a_plan_speaks_of_what_it_is_for(way, scenario):
+    """In its own unit and the right direction, whatever the task: nats are of losses, points of pass@k."""
+    task, where, unit = WAYS[way]
+    demand = {"queries": 1e9, "output_tokens": 500.0}
+    if "train_flops" in scenario and task is not WRONG:
+        scenario = scenario | {"inference_flops": 1e22}
+    plan = t2.plan(task=task, **scenario, **demand)
+    said = " ".join(str(plan).split())
+    said = said[said.index("The optimum is") :]
+    summary, prices = said.split(" What more would buy ")
+    assert f"{unit} {where}" in summary or (task is WRONG and "as good as" in summary)
+    assert {"above": "below", "below": "above"}[where] not in summary
+    assert ("nats" in said) is (unit == "nats")
+    named = {"nats": "loss", "points of pass@k": "pass@k", "bits": "surprise"}.get(unit, unit.removeprefix("of "))
+    assert f"10% more → {named} {'+' if where == 'above' else '−'}" in prices
+
+
+TARGETS = {
+    "pass@k": (ODDS, 0.5, "1 point more"),
+    "an error": (WRONG, 0.6, "1% less error"),
+    "a reward": (Reward(jnp.asarray(0.1)), 20.0, "1% more reward"),
+}
+
+
+@pytest.mark.parametrize("way", TARGETS)
+def test_what_a_stricter_target_costs_is_in_the_targets_own_words(way):
+    """And is the change of the cheapest plan's compute, by a second plan."""
+    task, target, words = TARGETS[way]
+    plan = t2.plan(task=task, target=target, queries=1e9, output_tokens=500.0)
+    said = " ".join(str(plan).split())
+    (written,) = re.findall(rf"{words} → ([+−0-9.]+)% FLOPs", said)
+    stricter = {"1 point more": target + 1e-4, "1% less error": target * (1 - 1e-4)}.get(words, target * (1 + 1e-4))
+    moved = t2.plan(task=task, target=stricter, queries=1e9, output_tokens=500.0)
+    per_cent = 100 * 100 * (moved.optimum.total_flops / plan.optimum.total_flops - 1)
+    assert float(written.replace("−", "-")) == pytest.approx(per_cent, rel=0.05)  # two digits are printed

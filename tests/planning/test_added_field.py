@@ -143,3 +143,31 @@ def test_without_it_nothing_is_known_of_it():
     assert "max_run_usd" not in [one.name for one in TABLE]
     with pytest.raises(UsageError, match="there is no max_run_usd="):
         t2.plan(law=LAW, train_flops=1e24, max_run_usd=1)
+
+
+@pytest.fixture
+def floored():
+    """A field that is a limit from below."""
+    assert all((t2.plan, t2.frontier, t2.bill))
+    before = list(TABLE)
+    add_field(
+        Field(
+            "min_ratio",
+            "cap",
+            "The fewest tokens per parameter.",
+            limit="tokens per parameter",
+            constraint=lambda least: t2.tokens / t2.params >= least,
+        )
+    )
+    yield
+    TABLE[:] = before
+
+
+def test_a_limit_from_below_says_so_and_holds(floored, capsys):
+    """Over-trained 50 tokens a parameter: 6ND = C and D = 50 N give N."""
+    said = planned(capsys, f"plan --law {LAW} --train-flops 1e24 --min-ratio 50").out
+    assert "tokens per parameter ≥ 50" in said
+    plan = t2.plan(law=LAW, train_flops=1e24, min_ratio=50.0)
+    assert plan.optimum.params == pytest.approx((1e24 / 300) ** 0.5, rel=1e-9)
+    assert [price.binding for price in plan.prices if price.constraint == "min_ratio"] == [True]
+    assert "beyond" in plan.baselines.chinchilla.why_none
