@@ -650,6 +650,11 @@ def ended(*arguments, code=None):
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
 
 
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "t2jax", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"t2jax {t2jax.__version__}\n"
+
+
 def test_help_and_list_load_neither_jax_nor_numpy():
     code = (
         "import sys; from t2jax.cli import main\n"
